@@ -1,0 +1,3 @@
+"""The tasks by name. A new one is one file and one line here."""
+
+TASKS: dict[str, object] = {}
