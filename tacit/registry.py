@@ -1,4 +1,4 @@
-"""Names to classes. A registry is a plain dict from a name to "module:Class", resolved when used, so that listing costs no import."""
+"""Names to classes. A registry is a plain dict from a name to "module:Class", resolved when used: listing imports nothing."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,9 @@ def nearest(word: str, words: Iterable[str]) -> str:
 def resolve(registry: Mapping[str, Any], name: str, kind: str) -> Any:
     """The class behind a name. Values may be classes already: that is how other packages register theirs."""
     if name not in registry:
-        raise TacitError(f"there is no {kind} called {name!r}{nearest(name, registry)}. Known: {', '.join(sorted(registry))}")
+        raise TacitError(
+            f"there is no {kind} called {name!r}{nearest(name, registry)}. Known: {', '.join(sorted(registry))}"
+        )
     target = registry[name]
     if not isinstance(target, str):
         return target

@@ -1,0 +1,193 @@
+"""Where it stands: layouts as tensors. The only owner of padding, columns and positions.
+
+Shapes: B rows, T columns. A label belongs to its own column and is predicted by the column before it; that shift is
+made here, once, when the labelled columns are listed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit.errors import DataError
+from tacit.layout import IGNORE, Layout
+from tacit.vocab import Vocab
+
+Align = Literal["latent", "left", "right"]
+
+
+@dataclass
+class Batch:
+    """Rows as tensors, and the lists of columns that the engine walks by."""
+
+    ids: Tensor  # (B, T)
+    keep: Tensor  # (B, T) bool, False on padding
+    labels: Tensor  # (B, T), IGNORE where nothing is learned
+    positions: Tensor  # (B, T)
+    latent_columns: tuple[int, ...]
+    """Columns in which at least one row has a latent, in order."""
+    latent_rows: tuple[bool, ...]
+    """For each of these columns: do all rows have one there?"""
+    latents: Tensor  # (B, T) bool
+    padded: bool
+    sources: Tensor  # (N,) flat index into (B, T) of the column that must predict target n
+    targets: Tensor  # (N,)
+    weights: Tensor | None  # (N,), None when all are 1
+    last_position: int
+    thoughts: Tensor | None = None  # (B, T, H): vectors to use in latent columns instead of feedback
+    extra: dict[str, Tensor] = field(default_factory=dict)
+    layouts: tuple[Layout, ...] = ()
+    starts: tuple[int, ...] = ()
+    """The column of each row's first token."""
+
+    @classmethod
+    def of(cls, layouts: Sequence[Layout], vocab: Vocab, align: Align = "latent") -> "Batch":
+        """Lay rows out. `latent`: rows are shifted so that their first latents share a column (rows without latents are
+        not shifted); `left`: all rows start at column 0; `right`: all rows end at the last column, as prompts must."""
+        if not layouts:
+            raise DataError("a batch of no rows cannot be read; drop empty batches before they are laid out")
+        rows = [layout.ids for layout in layouts]
+        lengths = [len(row) for row in rows]
+        if 0 in lengths:
+            raise DataError(
+                f"row {lengths.index(0)} is empty: nothing to read. Remove it from the data or give it a prompt"
+            )
+        starts = _starts(rows, lengths, vocab.latent, align)
+        width = max(s + n for s, n in zip(starts, lengths))
+        ids = np.full((len(rows), width), vocab.pad, dtype=np.int64)
+        labels = np.full((len(rows), width), IGNORE, dtype=np.int64)
+        positions = np.zeros((len(rows), width), dtype=np.int64)
+        keep = np.zeros((len(rows), width), dtype=bool)
+        weights = np.ones((len(rows), width), dtype=np.float32)
+        count = np.arange(width)
+        weighted = False
+        for r, (layout, row, start, length) in enumerate(zip(layouts, rows, starts, lengths)):
+            end = start + length
+            ids[r, start:end] = row
+            keep[r, start:end] = True
+            positions[r, start:end] = count[:length] if layout.plain else layout.positions
+            at = start
+            for s in layout.segments:
+                after = at + len(s.ids)
+                if s.learn:
+                    labels[r, at:after] = s.ids if s.labels is None else s.labels
+                    if s.learn != 1.0:
+                        weights[r, at:after] = s.learn
+                        weighted = True
+                at = after
+        return cls._from_arrays(
+            ids, keep, labels, positions, vocab, weights if weighted else None, tuple(layouts), tuple(starts)
+        )
+
+    @classmethod
+    def from_tensors(cls, ids: Tensor, keep: Tensor, labels: Tensor, positions: Tensor | None, vocab: Vocab) -> "Batch":
+        """A batch that somebody else laid out (an outside collator, a test)."""
+        keep = keep.bool()
+        if positions is None:
+            positions = (keep.long().cumsum(1) - 1).clamp(min=0)
+        arrays = (t.cpu().numpy() for t in (ids, keep, labels, positions))
+        return cls._from_arrays(*arrays, vocab, None, (), ()).to(ids.device)
+
+    @classmethod
+    def _from_arrays(cls, ids, keep, labels, positions, vocab: Vocab, weights, layouts, starts) -> "Batch":
+        latents = (ids == vocab.latent) & keep
+        _check_grammar(ids, keep, latents, vocab)
+        columns = np.flatnonzero(latents.any(0))
+        # The first kept column of a row has no column before it that could predict it.
+        learned = (labels != IGNORE) & keep
+        learned[:, 1:] &= keep[:, :-1]
+        learned[:, 0] = False
+        at = np.flatnonzero(learned)
+        return cls(
+            ids=torch.from_numpy(np.ascontiguousarray(ids)),
+            keep=torch.from_numpy(np.ascontiguousarray(keep)),
+            labels=torch.from_numpy(np.ascontiguousarray(labels)),
+            positions=torch.from_numpy(np.ascontiguousarray(positions)),
+            latent_columns=tuple(columns.tolist()),
+            latent_rows=tuple(latents[:, columns].all(0).tolist()),
+            latents=torch.from_numpy(latents),
+            padded=not bool(keep.all()),
+            sources=torch.from_numpy(at - 1),
+            targets=torch.from_numpy(labels.ravel()[at]),
+            weights=None if weights is None else torch.from_numpy(weights.ravel()[at]),
+            last_position=int(positions.max()),
+            layouts=layouts,
+            starts=starts,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.ids.shape[0], self.ids.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.ids.device
+
+    @cached_property
+    def learned(self) -> float:
+        """How many tokens are learned (the sum of their weights): what a loss is divided by."""
+        return float(len(self.targets)) if self.weights is None else float(self.weights.sum())
+
+    @cached_property
+    def end(self) -> int:
+        """Columns from here on predict nothing that is learned."""
+        return int((self.sources % self.ids.shape[1]).max()) + 1 if len(self.sources) else self.ids.shape[1]
+
+    def to(self, device) -> "Batch":
+        names = ("ids", "keep", "labels", "positions", "latents", "sources", "targets", "weights", "thoughts")
+        moved = {n: None if (t := getattr(self, n)) is None else t.to(device, non_blocking=True) for n in names}
+        extra = {name: tensor.to(device, non_blocking=True) for name, tensor in self.extra.items()}
+        return replace(self, **moved, extra=extra)
+
+    def at(self, name: str, k: int) -> Tensor:
+        """(B,) column of the k-th token of a segment; negative counts from its end."""
+        columns = []
+        for layout, shift in zip(self.layouts, self.starts):
+            start, end = layout.span(name)
+            if not -(end - start) <= k < end - start:
+                raise DataError(f"segment {name!r} of {layout!r} has no token {k}")
+            columns.append(shift + (start + k if k >= 0 else end + k))
+        return torch.tensor(columns, device=self.device)
+
+    def mask(self, name: str) -> Tensor:
+        """(B, T) bool: the columns of every segment with this name."""
+        out = torch.zeros(self.shape, dtype=torch.bool)
+        for r, (layout, shift) in enumerate(zip(self.layouts, self.starts)):
+            for start, end in layout.pieces(name):
+                out[r, shift + start : shift + end] = True
+        return out.to(self.device)
+
+
+def _starts(rows: list[list[int]], lengths: list[int], latent: int, align: Align) -> list[int]:
+    if align == "left":
+        return [0] * len(rows)
+    if align == "right":
+        return [max(lengths) - n for n in lengths]
+    firsts = [row.index(latent) if latent in row else -1 for row in rows]
+    column = max(firsts)
+    return [column - first if first >= 0 else 0 for first in firsts]
+
+
+def _check_grammar(ids, keep, latents, vocab: Vocab) -> None:
+    """A latent takes the hidden state of the column before it, so there must be one, and the thought must be open."""
+    if not latents.any():
+        return
+    orphan = latents.copy()
+    orphan[:, 1:] &= ~keep[:, :-1]
+    if orphan.any():
+        row = int(np.flatnonzero(orphan.any(1))[0])
+        raise DataError(
+            f"row {row} starts with a latent token: there is no hidden state before it to feed back. "
+            "Put at least one ordinary token (a question, or <think>) in front of it"
+        )
+    stray = latents[:, 1:] & ((ids[:, :-1] == vocab.close) | (ids[:, :-1] == vocab.eos)) & keep[:, :-1]
+    if stray.any():
+        row, column = (int(i[0]) for i in np.nonzero(stray))
+        raise DataError(
+            f"row {row}, column {column + 1}: a latent token follows </think> or the end of the text; "
+            "latents belong behind <think>, another latent or the question. Open a new thought with <think>"
+        )

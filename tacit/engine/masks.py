@@ -1,0 +1,73 @@
+"""Who may look at whom, as booleans. The only file that makes an attention mask.
+
+Shapes: B rows, W columns being read, K columns that can be seen (those read before, then the W themselves). True means
+"may look". A pad looks at itself: an empty softmax row is NaN, and NaN times a zero weight is still NaN.
+"""
+
+import torch
+from torch import Tensor
+
+from tacit.engine.door import SLIDING, Door
+
+
+def order(keep: Tensor) -> Tensor:
+    """(B, K) the number of each kept column within its row: windows count tokens, not columns."""
+    return keep.long().cumsum(1) - 1
+
+
+def causal(width: int, past: int, keep: Tensor | None, window: int | None, device) -> Tensor:
+    """(B or 1, 1, W, K) for an ordinary read: earlier columns and oneself, no pads, inside the window if there is one."""
+    total = past + width
+    columns = torch.arange(total, device=device)
+    own = columns[past:]
+    see = columns[None, :] <= own[:, None]  # (W, K)
+    if keep is None:
+        if window is not None:
+            see = see & (own[:, None] - columns[None, :] < window)
+        return see[None, None]
+    mask = see[None] & keep[:, None, :]  # (B, W, K)
+    if window is not None:
+        number = order(keep)
+        mask = mask & (number[:, past:, None] - number[:, None, :] < window)
+    mask = mask | (columns[None, :] == own[:, None])
+    return mask[:, None]
+
+
+def branched(
+    trunk: Tensor, at: Tensor, cell: Tensor, step: Tensor, keep: Tensor, width: int, window: int | None
+) -> Tensor:
+    """(B, 1, W, T + K) for private continuations of C columns of a trunk, the last W of whose K columns are being read.
+
+    `trunk` (B, T) and `keep` (B, K) say what counts, `at` (B, C) which column each cell continues; `cell` (K,) and `step`
+    (K,) say where each further column belongs. A query sees its trunk up to `at`, and its own cell up to itself.
+    """
+    T, K = trunk.shape[1], len(cell)
+    mine, my_step = cell[K - width :], step[K - width :]
+    upto = torch.arange(T, device=trunk.device) <= at[:, mine, None]  # (B, W, T)
+    to_trunk = upto & trunk[:, None]
+    earlier = (cell == mine[:, None]) & (step <= my_step[:, None])  # (W, K)
+    to_own = earlier & keep[:, None]
+    if window is not None:
+        number = order(trunk)  # (B, T)
+        own = number.gather(1, at)[:, cell] + 1 + step  # (B, K)
+        here = own[:, K - width :, None]  # (B, W, 1)
+        to_trunk = to_trunk & (here - number[:, None] < window)
+        to_own = to_own & (here - own[:, None] < window)
+    myself = torch.arange(K, device=trunk.device) == torch.arange(K - width, K, device=trunk.device)[:, None]
+    return torch.cat([to_trunk, to_own | myself], -1)[:, None]
+
+
+def for_model(door: Door, make) -> Tensor | dict[str, Tensor] | None:
+    """The mask argument that this model takes: one mask, or one for each kind of its layers. `make(window)` builds one."""
+    masks = {kind: _as_argument(door, make(door.window if kind == SLIDING else None)) for kind in door.kinds}
+    if len(masks) == 1:
+        return next(iter(masks.values()))
+    return masks if any(m is not None for m in masks.values()) else None
+
+
+def _as_argument(door: Door, mask: Tensor | None) -> Tensor | None:
+    """Eager attention adds its mask to the scores; the others take booleans."""
+    if mask is None or door.attention != "eager":
+        return mask
+    added = torch.zeros(mask.shape, dtype=door.dtype, device=mask.device)
+    return added.masked_fill(~mask, torch.finfo(door.dtype).min)

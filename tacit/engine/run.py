@@ -1,0 +1,167 @@
+"""Read a finished layout. The walk over the columns of a batch, in three schedules that give the same numbers.
+
+A stretch without latents is one parallel read. A latent column starts a read of its own, because what enters there is the
+hidden state of the column before it. So a batch whose longest row has n latents costs n + 1 reads, and every column is
+computed once.
+
+Shapes: B rows, T columns, H hidden size.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tacit.batch import Batch
+from tacit.engine.stream import Read, Stream, open_stream
+from tacit.errors import DataError
+
+
+@dataclass
+class Trace:
+    """What a walk leaves behind."""
+
+    hidden: Tensor  # (B, T, H)
+    layers: tuple[Tensor, ...] | None
+    stream: Stream | None
+    """Open for further reads; None after `recompute`, which keeps no cache."""
+    reads: int
+
+
+def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = False, end: int | None = None) -> Trace:
+    """Walk a batch. `layers` keeps every layer's states; `end` stops before columns that nobody needs."""
+    door = thinker.door
+    if door.limit is not None and batch.last_position >= door.limit:
+        raise DataError(
+            f"a row needs position {batch.last_position}, but this model has {door.limit} positions (0 to {door.limit - 1}). "
+            "Shorten or drop such rows, use fewer latents, or build the model with more positions (model.tiny.positions)"
+        )
+    schedule = schedule or thinker.thinking.schedule
+    walk = _Walk(thinker, batch, layers, batch.shape[1] if end is None else end)
+    # Vectors that are known beforehand need no chain: replayed thoughts, or a pause that ignores the state.
+    if not batch.latent_columns or batch.thoughts is not None or thinker.thinking.feedback == "pause":
+        return walk.parallel()
+    return {"cached": walk.cached, "recompute": walk.recompute, "jacobi": walk.jacobi}[schedule]()
+
+
+class _Walk:
+    def __init__(self, thinker, batch: Batch, layers: bool, end: int):
+        self.thinker, self.batch, self.end = thinker, batch, end
+        self.keep_layers = layers
+        self.layers = layers or thinker.thinking.source != "last"
+        self.embeds = thinker.door.embed(batch.ids[:, :end])
+        self.columns = [c for c in batch.latent_columns if c < end]
+        self.full = dict(zip(batch.latent_columns, batch.latent_rows))
+        self.late = self._late()
+
+    def _late(self) -> Tensor | None:
+        """(B, T) bool: the thoughts through which gradient may flow, when only the last few of a row let it."""
+        window = self.thinker.thinking.window
+        if window is None:
+            return None
+        seen = self.batch.latents.long().cumsum(1)
+        return self.batch.latents & (seen > seen[:, -1:] - window)
+
+    def _read(self, stream: Stream, embeds: Tensor, start: int, end: int) -> Read:
+        keep = self.batch.keep[:, start:end] if self.batch.padded else None
+        return stream.read(embeds, self.batch.positions[:, start:end], keep, self.layers)
+
+    def _source(self, read: Read, at: int | slice = -1) -> Tensor:
+        source = self.thinker.thinking.source
+        if source == "last":
+            return read.hidden[:, at]
+        assert read.layers is not None
+        return read.layers[-2 if source == "penultimate" else len(read.layers) // 2][:, at]
+
+    def _enter(self, column: int, source: Tensor, looked_up: Tensor) -> Tensor:
+        """(B, E): what enters a latent column, given the states of the column before it. The only maker of thoughts here."""
+        if self.late is not None:
+            source = torch.where(self.late[:, column, None], source, source.detach())
+        thought = self.thinker.thought(source)
+        if self.full[column]:
+            return thought
+        return torch.where(self.batch.latents[:, column, None], thought.to(looked_up.dtype), looked_up)
+
+    def parallel(self) -> Trace:
+        embeds = self.embeds
+        if self.batch.latent_columns:
+            given = self.batch.thoughts
+            if given is None:
+                given = self.thinker.thought(torch.zeros_like(embeds))
+            embeds = torch.where(self.batch.latents[:, : self.end, None], given[:, : self.end].to(embeds.dtype), embeds)
+        stream = open_stream(self.thinker.door)
+        return self._trace([self._read(stream, embeds, 0, self.end)], stream)
+
+    def cached(self) -> Trace:
+        stream = open_stream(self.thinker.door)
+        cuts = [0, *self.columns, self.end]
+        pieces = self.embeds.split([b - a for a, b in zip(cuts, cuts[1:])], 1)
+        reads: list[Read] = []
+        for start, end, piece in zip(cuts, cuts[1:], pieces):
+            if reads:
+                first = self._enter(start, self._source(reads[-1]), piece[:, 0])[:, None]
+                piece = first if end == start + 1 else torch.cat([first.to(piece.dtype), piece[:, 1:]], 1)
+            reads.append(self._read(stream, piece, start, end))
+        return self._trace(reads, stream)
+
+    def recompute(self) -> Trace:
+        embeds = self.embeds
+        door = self.thinker.door
+        for column in self.columns:
+            read = self._read(open_stream(door, cached=False), embeds[:, :column], 0, column)
+            entered = self._enter(column, self._source(read), embeds[:, column])
+            embeds = torch.cat([embeds[:, :column], entered[:, None].to(embeds.dtype), embeds[:, column + 1 :]], 1)
+        read = self._read(open_stream(door, cached=False), embeds, 0, self.end)
+        trace = self._trace([read], None)
+        trace.reads = len(self.columns) + 1
+        return trace
+
+    def jacobi(self) -> Trace:
+        """Every span of neighbouring latent columns is read as one, first with placeholders and then again with what the
+        round before it gave, `rounds` times. After t rounds the first t + 1 thoughts are exact."""
+        stream = open_stream(self.thinker.door)
+        reads: list[Read] = []
+        rounds = 0
+        for start, end, latent in self._spans():
+            if not latent:
+                reads.append(self._read(stream, self.embeds[:, start:end], start, end))
+                continue
+            before = self._source(reads[-1])
+            block = self._block(start, end, before, None)
+            for _ in range(self.thinker.thinking.rounds):
+                read = self._read(stream.fork(), block, start, end)
+                block = self._block(start, end, before, read)
+                rounds += 1
+            reads.append(self._read(stream, block, start, end))
+        trace = self._trace(reads, stream)
+        trace.reads += rounds
+        return trace
+
+    def _block(self, start: int, end: int, before: Tensor, last: Read | None) -> Tensor:
+        """(B, end - start, E) the inputs of a span: its first thought is known, the others come from the last round."""
+        looked_up = self.embeds[:, start:end]
+        columns = [self._enter(start, before, looked_up[:, 0])]
+        for i in range(1, end - start):
+            if last is None:
+                columns.append(looked_up[:, i])
+            else:
+                columns.append(self._enter(start + i, self._source(last, i - 1), looked_up[:, i]))
+        return torch.stack([c.to(looked_up.dtype) for c in columns], 1)
+
+    def _spans(self) -> list[tuple[int, int, bool]]:
+        spans: list[tuple[int, int, bool]] = []
+        latent = set(self.columns)
+        for column in range(self.end):
+            kind = column in latent
+            if spans and spans[-1][2] == kind:
+                spans[-1] = (spans[-1][0], column + 1, kind)
+            else:
+                spans.append((column, column + 1, kind))
+        return spans
+
+    def _trace(self, reads: list[Read], stream: Stream | None) -> Trace:
+        layers = None
+        if self.keep_layers:
+            layers = tuple(torch.cat(level, 1) for level in zip(*(r.layers or () for r in reads)))
+        hidden = reads[0].hidden if len(reads) == 1 else torch.cat([r.hidden for r in reads], 1)
+        return Trace(hidden, layers, stream, len(reads))

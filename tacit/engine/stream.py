@@ -1,0 +1,207 @@
+"""A model that has read something and can read more. The only place that calls the body of a language model.
+
+Shapes: B rows, W columns of one read, K columns read so far, H hidden size, C cells of a branch.
+
+    read     columns of embeddings in, hidden states out
+    fork     a second reader of the same past; the two never see each other again
+    branch   one private continuation for each of some columns
+    select   keep, drop or repeat rows
+    join     put freshly prefilled rows in the place of others, or behind them
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from tacit.engine import masks
+from tacit.engine.cache import fork_cache, new_cache
+from tacit.engine.door import Door
+from tacit.errors import ModelError
+
+
+class Read(NamedTuple):
+    """What a read gives back."""
+
+    hidden: Tensor  # (B, W, H) after the final norm
+    layers: tuple[Tensor, ...] | None = None  # the output of the embedding and of every layer, each (B, W, H)
+
+
+class Branch(Protocol):
+    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
+        """(B, W, H) -> hidden (B, W, H). `cells` (W,) says which continuation each column belongs to, in ascending order;
+        a cell's columns follow each other."""
+        ...
+
+
+class Stream(Protocol):
+    positions: Tensor  # (B, K)
+    keep: Tensor | None  # (B, K), None while nothing was padded
+
+    def read(self, embeds: Tensor, positions: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read: ...
+    def fork(self) -> "Stream": ...
+    def branch(self, at: Tensor, offset: int = 0) -> Branch: ...
+    def select(self, rows: Tensor, reserve: int = ...) -> "Stream": ...
+    def join(self, other: "Stream", rows: Tensor | None = None) -> "Stream": ...
+    def trim(self) -> None: ...
+
+
+def open_stream(door: Door, *, cached: bool = True) -> Stream:
+    """A stream that has read nothing yet. Without a cache it can read once, from the start."""
+    if door.recurrent:
+        from tacit.engine.recurrent import RecurrentStream
+
+        return RecurrentStream(door)
+    return AttentionStream(door, cached=cached)
+
+
+class AttentionStream:
+    """Any Hugging Face causal LM with attention layers."""
+
+    def __init__(self, door: Door, *, cached: bool = True):
+        checkpointing = getattr(door.body, "is_gradient_checkpointing", False)
+        if cached and checkpointing and door.body.training and torch.is_grad_enabled():
+            raise ModelError(
+                "gradient checkpointing switches the model's cache off, and cached latent steps need it. "
+                "Set train.latents: recompute (same numbers, slower), or train.checkpointing: false"
+            )
+        self.door = door
+        self.cache = new_cache() if cached else None
+        self.keep: Tensor | None = None
+        self.positions = torch.empty(0)
+        self.length = 0
+
+    def read(self, embeds: Tensor, positions: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
+        self._remember(positions, keep)
+        past, width = self.length - embeds.shape[1], embeds.shape[1]
+        if self.door.attention.startswith("flash"):
+            mask = self.keep  # these kernels take padding only, and know what is causal themselves
+        else:
+            mask = masks.for_model(self.door, lambda window: self._mask(past, width, window, embeds.device))
+        return self._call(embeds, positions, mask, layers)
+
+    def _remember(self, positions: Tensor, keep: Tensor | None) -> None:
+        past, width = self.length, positions.shape[1]
+        if keep is not None or self.keep is not None:
+            rows, device = positions.shape[0], positions.device
+            before = self.keep if self.keep is not None else torch.ones(rows, past, dtype=torch.bool, device=device)
+            now = keep if keep is not None else torch.ones(rows, width, dtype=torch.bool, device=device)
+            self.keep = torch.cat([before, now], 1) if past else now
+        self.positions = torch.cat([self.positions, positions], 1) if past else positions
+        self.length = past + width
+
+    def _mask(self, past: int, width: int, window: int | None, device) -> Tensor | None:
+        if window is not None and window >= self.length:
+            window = None
+        # Without a cache the library would take skipped positions for packed documents, so a mask is always given.
+        if self.keep is None and window is None and (past == 0 or width == 1) and self.cache is not None:
+            return None
+        return masks.causal(width, past, self.keep, window, device)
+
+    def _call(self, embeds: Tensor, positions: Tensor, mask, layers: bool) -> Read:
+        out = self.door.body(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=self.cache is not None,
+            output_hidden_states=layers,
+        )
+        if self.cache is not None and self.cache.get_seq_length() == 0:
+            raise ModelError(
+                f"{type(self.door.body).__name__} did not use the cache it was given, so its latent steps would not see "
+                "the text before them. Set train.latents: recompute, or use a model with a key-value cache"
+            )
+        return Read(out.last_hidden_state, out.hidden_states if layers else None)
+
+    def fork(self) -> "AttentionStream":
+        assert self.cache is not None, "a stream without a cache cannot be forked"
+        other = AttentionStream.__new__(AttentionStream)
+        other.__dict__.update(self.__dict__)
+        other.cache = fork_cache(self.cache)
+        return other
+
+    def branch(self, at: Tensor, offset: int = 0) -> "AttentionBranch":
+        """`at` (B, C): the columns to continue. `offset`: added to the positions of what the cells read."""
+        return AttentionBranch(self, at, offset)
+
+    def select(self, rows: Tensor, reserve: int = 64) -> "AttentionStream":
+        other = self.fork()
+        for layer in other.cache.layers:  # type: ignore[union-attr]
+            layer.select(rows, reserve)  # type: ignore[union-attr]
+        other.keep = None if self.keep is None else self.keep[rows]
+        other.positions = self.positions[rows]
+        return other
+
+    def join(self, other: "AttentionStream", rows: Tensor | None = None) -> "AttentionStream":
+        """The other's rows take the place of `rows` (or stand behind all); every row ends at the last column."""
+        width = max(self.length, other.length)
+        for mine, theirs in zip(self.cache.layers, other.cache.layers):  # type: ignore[union-attr]
+            mine.place(theirs, rows, width)  # type: ignore[union-attr]
+        self.keep = _merge(_kept(self), _kept(other), rows, width)
+        self.positions = _merge(self.positions, other.positions, rows, width)
+        self.length = width
+        return self
+
+    def trim(self) -> None:
+        """Forget leading columns that no row keeps, and the mask when nothing is padded any more."""
+        if self.keep is None:
+            return
+        first = int(self.keep.any(0).int().argmax())
+        if first:
+            for layer in self.cache.layers:  # type: ignore[union-attr]
+                layer.drop(first)  # type: ignore[union-attr]
+            self.keep, self.positions = self.keep[:, first:], self.positions[:, first:]
+            self.length -= first
+        if bool(self.keep.all()):
+            self.keep = None
+
+
+def _kept(stream: AttentionStream) -> Tensor:
+    return torch.ones_like(stream.positions, dtype=torch.bool) if stream.keep is None else stream.keep
+
+
+def _merge(mine: Tensor, theirs: Tensor, rows: Tensor | None, width: int) -> Tensor:
+    """Both right-aligned to `width` columns; theirs in the place of `rows` of mine, or behind them."""
+    mine, theirs = (torch.nn.functional.pad(t, (width - t.shape[1], 0)) for t in (mine, theirs))
+    return torch.cat([mine, theirs]) if rows is None else mine.index_copy(0, rows, theirs)
+
+
+class AttentionBranch:
+    """Continuations of single columns, as further columns of the same rows under a mask that keeps them apart."""
+
+    def __init__(self, trunk: AttentionStream, at: Tensor, offset: int):
+        if trunk.door.attention.startswith("flash"):
+            raise ModelError(
+                f"attention {trunk.door.attention!r} takes no masks, and a branch needs one. Set model.attention: sdpa"
+            )
+        self.stream = trunk.fork()
+        self.at = at
+        self.trunk_keep = _kept(trunk)
+        self.start = trunk.positions.gather(1, at) + 1 + offset  # (B, C)
+        self.read_so_far = torch.zeros(at.shape[1], dtype=torch.long, device=at.device)  # columns of each cell
+        self.cell = at.new_empty(0)
+        self.step = at.new_empty(0)
+        self.keep = torch.empty(len(at), 0, dtype=torch.bool, device=at.device)
+
+    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
+        B, W, _ = embeds.shape
+        here = steps_within(cells)
+        step = self.read_so_far[cells] + here
+        self.read_so_far = self.read_so_far.index_add(0, cells, torch.ones_like(cells))
+        self.cell, self.step = torch.cat([self.cell, cells]), torch.cat([self.step, step])
+        now = torch.ones(B, W, dtype=torch.bool, device=embeds.device) if keep is None else keep
+        self.keep = torch.cat([self.keep, now], 1)
+        mask = masks.for_model(
+            self.stream.door,
+            lambda window: masks.branched(self.trunk_keep, self.at, self.cell, self.step, self.keep, W, window),
+        )
+        return self.stream._call(embeds, self.start[:, cells] + step, mask, False).hidden
+
+
+def steps_within(cells: Tensor) -> Tensor:
+    """(W,) how many columns of the same cell stand before each, in one read: cells ascend, so they form runs."""
+    column = torch.arange(len(cells), device=cells.device)
+    fresh = torch.ones_like(cells, dtype=torch.bool)
+    fresh[1:] = cells[1:] != cells[:-1]
+    return column - torch.where(fresh, column, 0).cummax(0).values

@@ -1,0 +1,119 @@
+"""From a hidden state to the embedding of the next silent step: the learned parts that thinking needs.
+
+Every module takes (hidden (…, H), door) and gives (…, E), where E is the width of the model's own embeddings.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tacit.engine.door import Door
+from tacit.errors import ModelError
+from tacit.settings import Settings
+
+Kind = Literal["identity", "linear", "mlp", "soft", "pause"]
+
+
+class Thinking(Settings):
+    """How a silent step is made. Saved with the model, since a model is only itself together with these."""
+
+    feedback: Kind = "identity"
+    """What turns a hidden state into the next input: the state itself, a linear map, an MLP, `soft` (the head's own
+    distribution over embeddings), or `pause` (a learned vector that ignores the state: the control)."""
+    scale: Literal["none", "table"] = "none"
+    """`table` scales each fed-back vector to the root mean square of the model's own embedding table."""
+    source: Literal["last", "penultimate", "middle"] = "last"
+    """Which hidden state is fed back: after the final norm, the input of the last layer, or the middle layer's input."""
+    window: int | None = None
+    """Let gradient through the last so many thoughts of a row only; all when unset."""
+    schedule: Literal["cached", "recompute", "jacobi"] = "cached"
+    """`cached` reads each column once; `recompute` re-reads from the start for every thought (the reference; works with
+    gradient checkpointing); `jacobi` updates all thoughts of a span at once, `rounds` times."""
+    rounds: int = 3
+    """Rounds of the jacobi schedule; exact when there are as many as thoughts."""
+    confine: bool = False
+    """A learned stop: behind <think> and <latent> only <latent> or </think> can come, and nowhere else."""
+    max_latents: int = 64
+    """Cap on the silent steps of one thought when the model decides itself; then </think> is forced."""
+
+
+class Identity(nn.Module):
+    def forward(self, hidden: Tensor, door: Door) -> Tensor:
+        return hidden
+
+
+class LinearFeedback(nn.Module):
+    def __init__(self, width: int, out: int):
+        super().__init__()
+        self.map = nn.Linear(width, out)
+
+    def forward(self, hidden: Tensor, door: Door) -> Tensor:
+        return self.map(hidden)
+
+
+class MLPFeedback(nn.Module):
+    """Two layers with an exact GELU and a LayerNorm behind them; Xavier-uniform weights, zero biases."""
+
+    def __init__(self, width: int, out: int):
+        super().__init__()
+        self.inner, self.outer, self.norm = nn.Linear(width, width), nn.Linear(width, out), nn.LayerNorm(out)
+        for layer in (self.inner, self.outer):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, hidden: Tensor, door: Door) -> Tensor:
+        return self.norm(self.outer(nn.functional.gelu(self.inner(hidden))))
+
+
+class Soft(nn.Module):
+    """The expected embedding under the head's own distribution."""
+
+    def forward(self, hidden: Tensor, door: Door) -> Tensor:
+        p = door.head(hidden).float().softmax(-1)
+        table = door.embed(torch.arange(p.shape[-1], device=p.device))
+        return p.to(table.dtype) @ table
+
+
+class Pause(nn.Module):
+    """One learned vector for every silent step."""
+
+    def __init__(self, start: Tensor):
+        super().__init__()
+        self.vector = nn.Parameter(start.clone())
+
+    def forward(self, hidden: Tensor, door: Door) -> Tensor:
+        return self.vector.expand(*hidden.shape[:-1], -1)
+
+
+class Feedback(nn.Module):
+    """The chosen module, and the scaling behind it."""
+
+    def __init__(self, thinking: Thinking, door: Door):
+        super().__init__()
+        width, out = door.width, door.embedding_width
+        if thinking.feedback == "identity" and width != out:
+            raise ModelError(
+                f"this model embeds in {out} dimensions but thinks in {width}, so a hidden state cannot be fed back as it "
+                "is. Set feedback: linear or mlp"
+            )
+        with torch.no_grad():
+            table = next(p for n, p in door.embedding.named_parameters() if n.endswith("weight")).detach().float()
+            rms = float(table.square().mean().sqrt()) if table.device.type != "meta" else 1.0
+            mean = table.mean(0).to(door.dtype)
+        self.scaled = thinking.scale == "table"
+        self.register_buffer("rms", torch.tensor(rms, dtype=door.dtype), persistent=True)
+        self.module = {
+            "identity": Identity,
+            "linear": lambda: LinearFeedback(width, out),
+            "mlp": lambda: MLPFeedback(width, out),
+            "soft": Soft,
+            "pause": lambda: Pause(mean),
+        }[thinking.feedback]()
+        self.to(door.device, door.dtype)
+
+    def forward(self, hidden: Tensor, door: Door) -> Tensor:
+        out = self.module(hidden, door)
+        if self.scaled:
+            out = out * (self.rms / out.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-8))
+        return out

@@ -1,0 +1,44 @@
+"""Losses as plain functions of tensors. Every one is a sum divided by counts of the whole optimizer step, so that a step
+means the same however it is cut into micro-batches and processes.
+
+Shapes: N learned tokens, V vocabulary.
+"""
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from tacit.batch import Batch
+
+CHUNK = 1 << 27
+"""Logits kept at once (512 MiB in float32); beyond, they are made again in the backward pass, chunk by chunk."""
+
+
+def token_nll(thinker, hidden: Tensor, batch: Batch) -> Tensor:
+    """(N,) negative log-probability of every learned token. The head is applied where something is learned and nowhere else."""
+    states = hidden.flatten(0, 1).index_select(0, _rows(hidden, batch))
+    said = batch.ids.flatten().index_select(0, batch.sources)
+    size = thinker.vocabulary
+    if len(states) * size <= CHUNK:
+        return _nll(thinker, states, said, batch.targets)
+    pieces = zip(*(t.split(max(1, CHUNK // size)) for t in (states, said, batch.targets)))
+    return torch.cat([checkpoint(_nll, thinker, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[arg-type]
+
+
+def _rows(hidden: Tensor, batch: Batch) -> Tensor:
+    """Flat indices into a trace, which may have stopped before the batch's last columns."""
+    T, W = batch.shape[1], hidden.shape[1]
+    return batch.sources if T == W else batch.sources // T * W + batch.sources % T
+
+
+def _nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
+    logits = thinker.logits(states, said)
+    # Float32 for half-precision heads; float64 stays what it is.
+    logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+
+
+def nll(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -> Tensor:
+    """Mean negative log-likelihood per learned token of the whole step, of which `batch` is a part."""
+    each = token_nll(thinker, hidden, batch)
+    return (each if batch.weights is None else each * batch.weights).sum() / count

@@ -1,0 +1,64 @@
+"""A causal language model that can think: the model, its tokenizer, and the few learned parts that thinking needs."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from tacit.batch import Batch
+from tacit.engine.door import Door, open_door
+from tacit.engine.run import Trace, run
+from tacit.feedback import Feedback, Thinking
+from tacit.objectives import nll
+from tacit.vocab import Vocab
+
+
+class Thinker(nn.Module):
+    """The model stays what it is, never patched and never subclassed; it is driven through `door`."""
+
+    def __init__(self, model, tokenizer, vocab: Vocab, thinking: Thinking | None = None):
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.vocab = vocab
+        self.thinking = thinking or Thinking()
+        self.feedback = Feedback(self.thinking, self.door)
+
+    @cached_property
+    def door(self) -> Door:
+        return open_door(self.model)
+
+    @property
+    def device(self) -> torch.device:
+        return self.door.device
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """Rows of the head."""
+        return self.model.get_output_embeddings().weight.shape[0]
+
+    def thought(self, hidden: Tensor) -> Tensor:
+        """(…, H) -> (…, E): the vector that enters the next latent column."""
+        return self.feedback(hidden, self.door)
+
+    def logits(self, hidden: Tensor, said: Tensor) -> Tensor:
+        """(N, H) -> (N, V). `said` (N,) are the ids of the columns themselves: behind a silent step only stop decisions
+        are open, if this model decides them. Training, scoring and sampling all ask here, so they agree."""
+        logits = self.door.head(hidden)
+        return confine(logits, said, self.vocab) if self.thinking.confine else logits
+
+    def forward(self, batch: Batch, **options) -> Trace:
+        return run(self, batch, **options)
+
+    def loss(self, batch: Batch, count: float | Tensor | None = None, **options) -> Tensor:
+        """Negative log-likelihood per learned token; `count` is the number of them in the whole optimizer step."""
+        trace = run(self, batch, end=batch.end, **options)
+        return nll(self, trace.hidden, batch, batch.learned if count is None else count)
+
+
+def confine(logits: Tensor, said: Tensor, vocab: Vocab) -> Tensor:
+    """Go on or stop behind <think> and <latent>; neither of the two, nor a new silent step, anywhere else."""
+    thinking = ((said == vocab.open) | (said == vocab.latent))[:, None]
+    decision = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    decision[[vocab.latent, vocab.close]] = True
+    return logits.masked_fill(thinking ^ decision, float("-inf"))
