@@ -1,14 +1,18 @@
 """A causal language model that can think: the model, its tokenizer, and the few learned parts that thinking needs."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from tacit.batch import Batch
+from tacit.engine.complete import Completion, complete
 from tacit.engine.door import Door, open_door
 from tacit.engine.run import Trace, run
+from tacit.engine.sampling import Sampling
 from tacit.feedback import Feedback, Thinking
+from tacit.layout import Layout
 from tacit.objectives import nll
 from tacit.vocab import Vocab
 
@@ -49,6 +53,9 @@ class Thinker(nn.Module):
 
     def forward(self, batch: Batch, **options) -> Trace:
         return run(self, batch, **options)
+
+    def complete(self, prompts: Sequence[Layout], sampling: Sampling | None = None, **options) -> list[Completion]:
+        return complete(self, prompts, sampling, **options)
 
     def loss(self, batch: Batch, count: float | Tensor | None = None, **options) -> Tensor:
         """Negative log-likelihood per learned token; `count` is the number of them in the whole optimizer step."""

@@ -17,6 +17,10 @@ def order(keep: Tensor) -> Tensor:
 
 def causal(width: int, past: int, keep: Tensor | None, window: int | None, device) -> Tensor:
     """(B or 1, 1, W, K) for an ordinary read: earlier columns and oneself, no pads, inside the window if there is one."""
+    if width == 1 and window is None and keep is not None:  # a decoding step: nothing is later than it
+        see = keep.clone()
+        see[:, -1] = True
+        return see[:, None, None]
     total = past + width
     columns = torch.arange(total, device=device)
     own = columns[past:]

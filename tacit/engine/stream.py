@@ -144,7 +144,7 @@ class AttentionStream:
         return self
 
     def trim(self) -> None:
-        """Forget leading columns that no row keeps, and the mask when nothing is padded any more."""
+        """Forget leading columns that no row keeps."""
         if self.keep is None:
             return
         first = int(self.keep.any(0).int().argmax())
@@ -153,8 +153,6 @@ class AttentionStream:
                 layer.drop(first)  # type: ignore[union-attr]
             self.keep, self.positions = self.keep[:, first:], self.positions[:, first:]
             self.length -= first
-        if bool(self.keep.all()):
-            self.keep = None
 
 
 def _kept(stream: AttentionStream) -> Tensor:

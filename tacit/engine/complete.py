@@ -1,0 +1,306 @@
+"""Extend prompts to completions: the one sampler, for every method.
+
+A row is always in one of two states: it still has tokens that were decided before (the rest of its prompt, from its first
+latent on, or a forced </think>), or its next token is sampled. So rows that think, rows that write and rows that have just
+joined advance together, one column at a time. A finished row leaves and a waiting prompt takes its slot.
+
+Shapes: B rows in flight, H hidden size, E embedding size.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit.engine.prompts import Head, PromptReader
+from tacit.engine.sampling import Sampling, choose, uniforms
+from tacit.engine.stream import Stream
+from tacit.errors import DataError
+from tacit.layout import Layout, Segment
+
+
+@dataclass
+class Completion:
+    """A prompt and what came after it."""
+
+    prompt: Layout
+    ids: list[int] = field(default_factory=list)
+    """Everything that was sampled or forced behind the prompt, silent steps included."""
+    logprobs: list[float] = field(default_factory=list)
+    """One for each of `ids`; 0 for forced ones."""
+    thoughts: list[Tensor] = field(default_factory=list)
+    """The vectors fed back, those of the prompt's own latents first."""
+    latents: int = 0
+    """Silent steps taken, the prompt's included."""
+    stopped: str = ""
+    """Why it ended: `eos`, `stop` (a stop string) or `length`."""
+    text: str = ""
+    """What was written, without thought tokens and without the end."""
+
+    @property
+    def layout(self) -> Layout:
+        return self.prompt + Layout(Segment("completion", tuple(self.ids), 1.0))
+
+
+@dataclass(eq=False)
+class _Row:
+    """One prompt in flight."""
+
+    index: int
+    done: Completion
+    forced: deque[tuple[int, int]]
+    """Tokens already decided, with their positions."""
+    position: int
+    """Of the last column read."""
+    last: int
+    """The token in the last column read."""
+    chance: np.ndarray | None = None
+    written: list[int] = field(default_factory=list)
+    shown: int = 0
+    alive: bool = True
+    span: int = 0
+    """Silent steps of the thought under way."""
+
+
+def complete(
+    thinker,
+    prompts: Sequence[Layout],
+    sampling: Sampling | None = None,
+    *,
+    slots: int | None = None,
+    on_token: Callable[[int, int, str], None] | None = None,
+) -> list[Completion]:
+    """Completions in the order of the prompts. `slots`: rows in flight (all when unset). `on_token(prompt, id, text)` is
+    called for every token as it is chosen; text is what has become readable by it."""
+    if not prompts:
+        return []
+    training = thinker.training
+    thinker.eval()  # what is sampled and what is scored must be one policy, so no dropout
+    try:
+        with torch.no_grad():
+            return _Sampler(thinker, prompts, sampling or Sampling(), slots or len(prompts), on_token).run()
+    finally:
+        thinker.train(training)
+
+
+class _Sampler:
+    def __init__(self, thinker, prompts: Sequence[Layout], sampling: Sampling, slots: int, on_token):
+        self.thinker, self.sampling, self.slots, self.on_token = thinker, sampling, slots, on_token
+        self.vocab, self.door, self.device = thinker.vocab, thinker.door, thinker.device
+        self.silent = {self.vocab.open, self.vocab.latent, self.vocab.close, *self.vocab.extra.values()}
+        self.prompts = list(prompts)
+        self._check()
+        self.heads = [self._head(p) for p in self.prompts]
+        self.reader = PromptReader(thinker, self.heads)
+        self.waiting = deque(range(len(prompts)))
+        self.done: dict[int, Completion] = {}
+        self.rows: list[_Row] = []
+        self.stream: Stream | None = None
+        self.hidden = torch.empty(0)  # (B, H) of the last column
+
+    def _check(self) -> None:
+        for i, prompt in enumerate(self.prompts):
+            if len(prompt) == 0:
+                raise DataError(f"prompt {i} is empty: give it at least one token (a question, or <think>)")
+            last = max(prompt.positions)
+            if self.door.limit is not None and last + 1 >= self.door.limit:
+                raise DataError(
+                    f"prompt {i} ends at position {last} and this model has {self.door.limit}, so nothing can follow. "
+                    "Shorten it, or use a model with more positions"
+                )
+
+    def _head(self, layout: Layout) -> Head:
+        ids = layout.ids
+        n = ids.index(self.vocab.latent) if self.vocab.latent in ids else len(ids)
+        if n == 0:
+            raise DataError("a prompt starts with a latent token: there is no hidden state before it to feed back")
+        return Head(tuple(ids[:n]), tuple(layout.positions[:n]))
+
+    def run(self) -> list[Completion]:
+        while True:
+            self._admit()
+            if not self.rows:
+                return [self.done[i] for i in range(len(self.prompts))]
+            tokens = self._choose()
+            self._settle()
+            if any(row.alive for row in self.rows):
+                self._advance(tokens)
+
+    # --- joining and leaving -----------------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        """Waiting prompts take the slots of rows that have ended; rows that nobody follows are dropped now and then."""
+        free = [slot for slot, row in enumerate(self.rows) if not row.alive]
+        room = self.slots - len(self.rows) + len(free)
+        fresh = [self.waiting.popleft() for _ in range(min(room, len(self.waiting)))]
+        if fresh:
+            stream, hidden = self.reader.read([self.heads[i] for i in fresh])
+            rows = [self._start(i) for i in fresh]
+            if self.stream is None or len(free) == len(self.rows):
+                self.stream, self.hidden, self.rows = stream, hidden, rows
+            else:
+                self._place(rows, stream, hidden, free)
+        elif not self.waiting and len(free) * 4 >= len(self.rows):
+            self._compact()
+
+    def _start(self, index: int) -> _Row:
+        layout, head = self.prompts[index], self.heads[index]
+        n = len(head.ids)
+        rest = deque(zip(layout.ids[n:], layout.positions[n:]))
+        row = _Row(index, Completion(layout), rest, head.positions[-1], head.ids[-1])
+        if self.sampling.temperature > 0:
+            row.chance = uniforms(self.sampling.seed, index, self.sampling.max_tokens + len(rest) + 64)
+        return row
+
+    def _place(self, rows: list[_Row], stream: Stream, hidden: Tensor, free: list[int]) -> None:
+        assert self.stream is not None
+        into, beyond = free[: len(rows)], len(rows) - len(free)
+        if into:
+            slots = torch.tensor(into, device=self.device)
+            part = stream if beyond <= 0 else stream.select(torch.arange(len(into), device=self.device))
+            self.stream = self.stream.join(part, slots)
+            self.hidden = self.hidden.index_copy(0, slots, hidden[: len(into)])
+            for slot, row in zip(into, rows):
+                self.rows[slot] = row
+        if beyond > 0:
+            behind = torch.arange(len(into), len(rows), device=self.device)
+            self.stream = self.stream.join(stream.select(behind))
+            self.hidden = torch.cat([self.hidden, hidden[len(into) :]])
+            self.rows += rows[len(into) :]
+        self.stream.trim()
+
+    def _compact(self) -> None:
+        live = [slot for slot, row in enumerate(self.rows) if row.alive]
+        if live and len(live) < len(self.rows):
+            assert self.stream is not None
+            index = torch.tensor(live, device=self.device)
+            self.stream = self.stream.select(index)
+            self.stream.trim()
+            self.hidden = self.hidden[index]
+        self.rows = [self.rows[slot] for slot in live]
+
+    # --- one column --------------------------------------------------------------------------------------------------
+
+    def _choose(self) -> list[int]:
+        """The next token of every row: the one already decided, or a sampled one."""
+        tokens = [self.vocab.pad] * len(self.rows)
+        asking = []
+        for slot, row in enumerate(self.rows):
+            if not row.alive:
+                continue
+            if row.forced:
+                tokens[slot], row.position = row.forced.popleft()
+                self._took(row, tokens[slot], None)
+            else:
+                asking.append(slot)
+        if asking:
+            self._ask(asking, tokens)
+        return tokens
+
+    def _ask(self, asking: list[int], tokens: list[int]) -> None:
+        rows = [self.rows[slot] for slot in asking]
+        whole = len(asking) == len(self.rows)
+        hidden = self.hidden if whole else self.hidden[torch.tensor(asking, device=self.device)]
+        said = torch.tensor([row.last for row in rows], device=self.device)
+        chance = None
+        if self.sampling.temperature > 0:
+            draws = [float(row.chance[len(row.done.ids)]) for row in rows]  # type: ignore[index]
+            chance = torch.tensor(draws, dtype=torch.float64, device=self.device)
+        ids, logprobs = choose(self.thinker.logits(hidden, said), self.sampling, chance)
+        listed = logprobs.tolist() if logprobs is not None else [None] * len(rows)
+        for slot, row, token, logprob in zip(asking, rows, ids.tolist(), listed):
+            if token == self.vocab.latent and row.span >= self.thinker.thinking.max_latents:
+                token, logprob = self.vocab.close, 0.0  # the cap decided, not the model
+            row.position += 1
+            row.done.ids.append(token)
+            if logprob is not None:
+                row.done.logprobs.append(logprob)
+            tokens[slot] = token
+            self._took(row, token, slot)
+
+    def _took(self, row: _Row, token: int, sampled: int | None) -> None:
+        row.last = token
+        if token == self.vocab.latent:
+            row.done.latents += 1
+            row.span += 1
+            return
+        row.span = 0
+        if sampled is None:
+            return
+        if token == self.vocab.eos:
+            row.done.stopped = "eos"
+        elif token not in self.silent:
+            row.written.append(token)
+            if len(row.written) >= self.sampling.max_tokens:
+                row.done.stopped = "length"
+        if self.door.limit is not None and row.position + 1 >= self.door.limit:
+            row.done.stopped = row.done.stopped or "length"
+        self._show(row, token)
+
+    def _show(self, row: _Row, token: int) -> None:
+        """Stop strings and streaming both need the text so far; without either it is decoded once, at the end."""
+        if not (self.sampling.stop or self.on_token):
+            return
+        text = self.thinker.tokenizer.decode(row.written)
+        ends = [at for at in (text.find(s) for s in self.sampling.stop) if at >= 0]
+        if ends:
+            text, row.done.stopped = text[: min(ends)], "stop"
+        row.done.text = text
+        if self.on_token:
+            # A character may take several tokens; until its last one has come it decodes as a replacement mark.
+            ready = len(text) if row.done.stopped or not text.endswith("\ufffd") else row.shown
+            self.on_token(row.index, token, text[row.shown : ready])
+            row.shown = ready
+
+    def _settle(self) -> None:
+        for row in self.rows:
+            if row.alive and row.done.stopped:
+                row.alive = False
+                if not (self.sampling.stop or self.on_token) and self.thinker.tokenizer is not None:
+                    row.done.text = self.thinker.tokenizer.decode(row.written)
+                self.done[row.index] = row.done
+
+    def _advance(self, tokens: list[int]) -> None:
+        assert self.stream is not None
+        block = self._forced_block()
+        columns = [[token, *(row.forced.popleft()[0] for _ in range(block))] for token, row in zip(tokens, self.rows)]
+        ids = torch.tensor(columns, device=self.device)  # (B, W)
+        start = torch.tensor([row.position for row in self.rows], device=self.device)
+        embeds = self.door.embed(ids)
+        thinking = [slot for slot, token in enumerate(tokens) if token == self.vocab.latent]
+        if thinking:
+            embeds = self._think(embeds, thinking)
+        positions = start[:, None] + torch.arange(1 + block, device=self.device)
+        for row, column in zip(self.rows, columns):
+            row.position += block
+            row.last = column[-1]
+        self.hidden = self.stream.read(embeds, positions).hidden[:, -1]
+
+    def _think(self, embeds: Tensor, slots: list[int]) -> Tensor:
+        """Put the fed-back states into the rows whose next column is silent."""
+        whole = len(slots) == len(self.rows)
+        index = torch.tensor(slots, device=self.device)
+        thought = self.thinker.thought(self.hidden if whole else self.hidden[index]).to(embeds.dtype)
+        if self.sampling.thoughts:
+            for slot, vector in zip(slots, thought):
+                if self.rows[slot].alive:
+                    self.rows[slot].done.thoughts.append(vector)
+        first = thought if whole else embeds[:, 0].index_copy(0, index, thought)
+        return first[:, None] if embeds.shape[1] == 1 else torch.cat([first[:, None], embeds[:, 1:]], 1)
+
+    def _forced_block(self) -> int:
+        """How many further columns can be read along: those that are decided in every row and silent in none."""
+        runs = []
+        for row in self.rows:
+            run = 0
+            for token, position in row.forced:
+                if token == self.vocab.latent or position != row.position + 1 + run:
+                    break
+                run += 1
+            if not run:
+                return 0
+            runs.append(run)
+        return min(runs)

@@ -1,0 +1,76 @@
+"""How a token is chosen from logits.
+
+Every row has random numbers of its own, drawn from (seed, row): what a prompt gets does not depend on which other prompts
+happen to be in the batch, nor on when its slot became free.
+
+Shapes: B rows, V vocabulary.
+"""
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from tacit.settings import Settings
+
+
+class Sampling(Settings):
+    """Greedy by default."""
+
+    max_tokens: int = Field(128, ge=1)
+    """Written tokens of one completion, silent steps not counted."""
+    temperature: float = Field(0.0, ge=0.0)
+    """0 takes the likeliest token."""
+    top_k: int = Field(0, ge=0)
+    """Sample among the k likeliest tokens only; 0 for all."""
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    """Sample among the likeliest tokens that together hold this much probability."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion; they are not part of it."""
+    seed: int = 0
+    logprobs: bool = True
+    """Record the log-probability of every chosen token, at this temperature and before top-k and top-p."""
+    thoughts: bool = False
+    """Record the vectors that were fed back."""
+
+
+def uniforms(seed: int, row: int, count: int) -> np.ndarray:
+    """(count,) random numbers that belong to one row of one call."""
+    return np.random.default_rng([seed, row]).random(count, dtype=np.float64)
+
+
+def choose(logits: Tensor, sampling: Sampling, chance: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """(B, V) -> ids (B,) and, if asked for, their log-probabilities (B,). `chance` (B,) are the rows' random numbers."""
+    if sampling.temperature == 0.0:
+        ids = logits.argmax(-1)
+        return ids, log_probability(logits, ids, 1.0) if sampling.logprobs else None
+    assert chance is not None
+    scaled = logits.double() / sampling.temperature
+    ids = _draw(_truncate(scaled, sampling), chance)
+    return ids, log_probability(logits, ids, sampling.temperature) if sampling.logprobs else None
+
+
+def log_probability(logits: Tensor, ids: Tensor, temperature: float) -> Tensor:
+    """(B,) log-probability of `ids` at a temperature; scoring a finished row uses the same function."""
+    scaled = logits if temperature in (0.0, 1.0) else logits / temperature
+    scaled = scaled.float() if scaled.dtype in (torch.bfloat16, torch.float16) else scaled
+    return scaled.gather(-1, ids[:, None])[:, 0] - scaled.logsumexp(-1)
+
+
+def _truncate(scaled: Tensor, sampling: Sampling) -> Tensor:
+    if 0 < sampling.top_k < scaled.shape[-1]:
+        floor = scaled.topk(sampling.top_k, -1).values[:, -1:]
+        scaled = scaled.masked_fill(scaled < floor, float("-inf"))
+    if sampling.top_p < 1.0:
+        ordered, order = scaled.softmax(-1).sort(-1, descending=True)
+        # A token stays if those before it hold less than top_p; so the likeliest always stays.
+        drop = ordered.cumsum(-1) - ordered >= sampling.top_p
+        scaled = scaled.masked_fill(torch.zeros_like(drop).scatter(-1, order, drop), float("-inf"))
+    return scaled
+
+
+def _draw(scaled: Tensor, chance: Tensor) -> Tensor:
+    """Invert the distribution function at each row's own random number."""
+    heap = scaled.softmax(-1).cumsum(-1)
+    ids = torch.searchsorted(heap, (chance.to(heap)[:, None] * heap[:, -1:]), right=True)[:, 0]
+    return ids.clamp(max=scaled.shape[-1] - 1)
