@@ -8,10 +8,9 @@ Shapes: B rows in flight, H hidden size, E embedding size.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,6 +49,7 @@ class _Row:
     """One prompt in flight."""
 
     index: int
+    sampling: Sampling
     done: Completion
     forced: deque[tuple[int, int]]
     """Tokens already decided, with their positions."""
@@ -57,38 +57,49 @@ class _Row:
     """Of the last column read."""
     last: int
     """The token in the last column read."""
-    chance: np.ndarray | None = None
+    chance: Iterator[float]
+    """The random numbers of this prompt."""
     written: list[int] = field(default_factory=list)
     shown: int = 0
     alive: bool = True
     span: int = 0
     """Silent steps of the thought under way."""
 
+    def draw(self) -> float:
+        return next(self.chance)
+
 
 def complete(
     thinker,
     prompts: Sequence[Layout],
-    sampling: Sampling | None = None,
+    sampling: Sampling | Sequence[Sampling] | None = None,
     *,
     slots: int | None = None,
     on_token: Callable[[int, int, str], None] | None = None,
 ) -> list[Completion]:
-    """Completions in the order of the prompts. `slots`: rows in flight (all when unset). `on_token(prompt, id, text)` is
-    called for every token as it is chosen; text is what has become readable by it."""
+    """Completions in the order of the prompts. `sampling`: one for all or one for each. `slots`: rows in flight (all when
+    unset). `on_token(prompt, id, text)` is called for every token as it is chosen; text is what has become readable."""
     if not prompts:
         return []
+    each = (
+        [sampling or Sampling()] * len(prompts)
+        if sampling is None or isinstance(sampling, Sampling)
+        else list(sampling)
+    )
+    if len(each) != len(prompts):
+        raise DataError(f"{len(prompts)} prompts came with {len(each)} samplings; give one for all or one for each")
     training = thinker.training
     thinker.eval()  # what is sampled and what is scored must be one policy, so no dropout
     try:
         with torch.no_grad():
-            return _Sampler(thinker, prompts, sampling or Sampling(), slots or len(prompts), on_token).run()
+            return _Sampler(thinker, prompts, each, slots or len(prompts), on_token).run()
     finally:
         thinker.train(training)
 
 
 class _Sampler:
-    def __init__(self, thinker, prompts: Sequence[Layout], sampling: Sampling, slots: int, on_token):
-        self.thinker, self.sampling, self.slots, self.on_token = thinker, sampling, slots, on_token
+    def __init__(self, thinker, prompts: Sequence[Layout], samplings: list[Sampling], slots: int, on_token):
+        self.thinker, self.samplings, self.slots, self.on_token = thinker, samplings, slots, on_token
         self.vocab, self.door, self.device = thinker.vocab, thinker.door, thinker.device
         self.silent = {self.vocab.open, self.vocab.latent, self.vocab.close, *self.vocab.extra.values()}
         self.prompts = list(prompts)
@@ -150,9 +161,9 @@ class _Sampler:
         layout, head = self.prompts[index], self.heads[index]
         n = len(head.ids)
         rest = deque(zip(layout.ids[n:], layout.positions[n:]))
-        row = _Row(index, Completion(layout), rest, head.positions[-1], head.ids[-1])
-        if self.sampling.temperature > 0:
-            row.chance = uniforms(self.sampling.seed, index, self.sampling.max_tokens + len(rest) + 64)
+        sampling = self.samplings[index]
+        chance = uniforms(sampling.seed, index)
+        row = _Row(index, sampling, Completion(layout), rest, head.positions[-1], head.ids[-1], chance)
         return row
 
     def _place(self, rows: list[_Row], stream: Stream, hidden: Tensor, free: list[int]) -> None:
@@ -205,21 +216,34 @@ class _Sampler:
         whole = len(asking) == len(self.rows)
         hidden = self.hidden if whole else self.hidden[torch.tensor(asking, device=self.device)]
         said = torch.tensor([row.last for row in rows], device=self.device)
-        chance = None
-        if self.sampling.temperature > 0:
-            draws = [float(row.chance[len(row.done.ids)]) for row in rows]  # type: ignore[index]
-            chance = torch.tensor(draws, dtype=torch.float64, device=self.device)
-        ids, logprobs = choose(self.thinker.logits(hidden, said), self.sampling, chance)
-        listed = logprobs.tolist() if logprobs is not None else [None] * len(rows)
-        for slot, row, token, logprob in zip(asking, rows, ids.tolist(), listed):
+        logits = self.thinker.logits(hidden, said)
+        for slot, row, token, logprob in zip(asking, rows, *self._draw(rows, logits)):
             if token == self.vocab.latent and row.span >= self.thinker.thinking.max_latents:
                 token, logprob = self.vocab.close, 0.0  # the cap decided, not the model
             row.position += 1
             row.done.ids.append(token)
-            if logprob is not None:
+            if row.sampling.logprobs:
                 row.done.logprobs.append(logprob)
             tokens[slot] = token
             self._took(row, token, slot)
+
+    def _draw(self, rows: list[_Row], logits: Tensor) -> tuple[list[int], list[float]]:
+        """Rows that are sampled the same way are drawn together."""
+        alike: dict[Sampling, list[int]] = {}
+        for i, row in enumerate(rows):
+            alike.setdefault(row.sampling.rule, []).append(i)
+        ids, logprobs = [0] * len(rows), [0.0] * len(rows)
+        for rule, members in alike.items():
+            part = logits if len(alike) == 1 else logits[torch.tensor(members, device=self.device)]
+            chance = None
+            if rule.temperature > 0:
+                draws = [rows[i].draw() for i in members]
+                chance = torch.tensor(draws, dtype=torch.float64, device=self.device)
+            chosen, likely = choose(part, rule, chance)
+            listed = [0.0] * len(members) if likely is None else likely.tolist()
+            for i, token, logprob in zip(members, chosen.tolist(), listed):
+                ids[i], logprobs[i] = token, logprob
+        return ids, logprobs
 
     def _took(self, row: _Row, token: int, sampled: int | None) -> None:
         row.last = token
@@ -234,7 +258,7 @@ class _Sampler:
             row.done.stopped = "eos"
         elif token not in self.silent:
             row.written.append(token)
-            if len(row.written) >= self.sampling.max_tokens:
+            if len(row.written) >= row.sampling.max_tokens:
                 row.done.stopped = "length"
         if self.door.limit is not None and row.position + 1 >= self.door.limit:
             row.done.stopped = row.done.stopped or "length"
@@ -242,10 +266,10 @@ class _Sampler:
 
     def _show(self, row: _Row, token: int) -> None:
         """Stop strings and streaming both need the text so far; without either it is decoded once, at the end."""
-        if not (self.sampling.stop or self.on_token):
+        if not (row.sampling.stop or self.on_token):
             return
         text = self.thinker.tokenizer.decode(row.written)
-        ends = [at for at in (text.find(s) for s in self.sampling.stop) if at >= 0]
+        ends = [at for at in (text.find(s) for s in row.sampling.stop) if at >= 0]
         if ends:
             text, row.done.stopped = text[: min(ends)], "stop"
         row.done.text = text
@@ -259,7 +283,7 @@ class _Sampler:
         for row in self.rows:
             if row.alive and row.done.stopped:
                 row.alive = False
-                if not (self.sampling.stop or self.on_token) and self.thinker.tokenizer is not None:
+                if not (row.sampling.stop or self.on_token) and self.thinker.tokenizer is not None:
                     row.done.text = self.thinker.tokenizer.decode(row.written)
                 self.done[row.index] = row.done
 
@@ -284,10 +308,9 @@ class _Sampler:
         whole = len(slots) == len(self.rows)
         index = torch.tensor(slots, device=self.device)
         thought = self.thinker.thought(self.hidden if whole else self.hidden[index]).to(embeds.dtype)
-        if self.sampling.thoughts:
-            for slot, vector in zip(slots, thought):
-                if self.rows[slot].alive:
-                    self.rows[slot].done.thoughts.append(vector)
+        for slot, vector in zip(slots, thought):
+            if self.rows[slot].sampling.thoughts:
+                self.rows[slot].done.thoughts.append(vector)
         first = thought if whole else embeds[:, 0].index_copy(0, index, thought)
         return first[:, None] if embeds.shape[1] == 1 else torch.cat([first[:, None], embeds[:, 1:]], 1)
 

@@ -6,6 +6,9 @@ happen to be in the batch, nor on when its slot became free.
 Shapes: B rows, V vocabulary.
 """
 
+from collections.abc import Iterator
+from functools import cached_property
+
 import numpy as np
 import torch
 from pydantic import Field
@@ -33,10 +36,17 @@ class Sampling(Settings):
     thoughts: bool = False
     """Record the vectors that were fed back."""
 
+    @cached_property
+    def rule(self) -> "Sampling":
+        """What decides the choice of one token; rows with the same rule are drawn together."""
+        return Sampling(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p, logprobs=self.logprobs)
 
-def uniforms(seed: int, row: int, count: int) -> np.ndarray:
-    """(count,) random numbers that belong to one row of one call."""
-    return np.random.default_rng([seed, row]).random(count, dtype=np.float64)
+
+def uniforms(seed: int, row: int) -> Iterator[float]:
+    """The random numbers that belong to one row of one call, without end."""
+    generator = np.random.default_rng([seed, row])
+    while True:
+        yield from generator.random(64).tolist()
 
 
 def choose(logits: Tensor, sampling: Sampling, chance: Tensor | None) -> tuple[Tensor, Tensor | None]:
