@@ -101,6 +101,12 @@ class GRUModel(GRUPreTrainedModel):
         self.dropout = nn.Dropout(config.dropout)
         self.post_init()
 
+    def train(self, mode: bool = True) -> "GRUModel":
+        """The layers stay in training mode, as cuDNN refuses gradients otherwise; they have no dropout of their own."""
+        super().train(mode)
+        self.layers.train()
+        return self
+
     @property
     def state_size(self) -> int:
         return self.config.hidden_size * (2 if self.config.cell == "lstm" else 1)

@@ -156,6 +156,17 @@ def test_dropout_is_for_training_and_never_between_columns():
     assert 0.2 < (hidden == 0).double().mean() < 0.8
 
 
+def test_evaluation_is_free_of_chance_and_keeps_gradients():
+    model = tiny(dropout=0.5).train().eval().model
+    embeds = torch.randn(ROWS, WIDTH, HIDDEN, dtype=torch.double, requires_grad=True)
+    hidden, _ = model.read(embeds)
+    assert torch.equal(hidden, model.read(embeds)[0])
+    assert all(layer.training for layer in model.layers), "what cuDNN asks for; it changes nothing else"
+    assert not (model.training or model.dropout.training)
+    hidden.sum().backward()
+    assert embeds.grad is not None
+
+
 def test_initialisation_follows_the_setting():
     own = GRUForCausalLM(GRUConfig(vocab_size=500, hidden_size=64))
     small = GRUForCausalLM(GRUConfig(vocab_size=500, hidden_size=64, initializer_range=0.02))

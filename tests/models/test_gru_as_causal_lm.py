@@ -22,12 +22,7 @@ def model(request) -> GRUForCausalLM:
 
 def tiny(**more) -> GRUForCausalLM:
     config = GRUConfig(vocab_size=13, hidden_size=8, num_hidden_layers=2, eos_token_id=EOS, pad_token_id=PAD, **more)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.double).eval()
-    with torch.no_grad():  # strong weights and no favourite token: what was read long ago shows in what is generated
-        for weight in model.model.layers.parameters():
-            weight.mul_(5)
-        model.lm_head.bias.zero_()
-    return model
+    return AutoModelForCausalLM.from_config(config, dtype=torch.double).eval()
 
 
 def left_padded() -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,23 +85,27 @@ def test_gradients_pass_through_the_cache(model):
 GENERATION = {"greedy": {"do_sample": False}, "sampled": {"do_sample": True}, "beams": {"num_beams": 3}}
 
 
+def generated(model, ids, mask, how) -> tuple[torch.Tensor, torch.Tensor]:
+    """The new tokens, and what the first of them was chosen from."""
+    torch.manual_seed(0)
+    options = {"max_new_tokens": 8, "min_new_tokens": 8, "return_dict_in_generate": True, "output_logits": True}
+    out = model.generate(ids, attention_mask=mask, **options, **GENERATION[how])
+    return out.sequences[:, ids.shape[1] :], out.logits[0].view(len(ids), -1)
+
+
 @pytest.mark.parametrize("how", GENERATION)
 def test_padded_prompts_generate_as_if_alone(model, how):
     ids, mask = left_padded()
-
-    def generated(ids, mask):
-        torch.manual_seed(0)
-        options = {"max_new_tokens": 8, "min_new_tokens": 8, **GENERATION[how]}
-        return model.generate(ids, attention_mask=mask, **options)[:, ids.shape[1] :]
-
-    together = generated(ids, mask)
-    alone = []
+    tokens, logits = generated(model, ids, mask, how)
     for row in range(len(ids)):
         # The same number of rows draws the same random numbers, so that a sampled row can be compared with its twin.
         prompt = ids[row : row + 1, mask[row].bool()].expand(len(ids), -1)
-        alone.append(generated(prompt, torch.ones_like(prompt))[row])
-    assert torch.equal(together, torch.stack(alone))
-    assert not torch.equal(generated(ids, torch.ones_like(mask)), together), "read as text, padding shows"
+        alone, alone_logits = generated(model, prompt, torch.ones_like(prompt), how)
+        assert torch.equal(tokens[row], alone[row])
+        assert torch.allclose(logits[row], alone_logits[row], **EXACT)
+    _, careless = generated(model, ids, torch.ones_like(mask), how)
+    assert torch.allclose(logits[0], careless[0], **EXACT)
+    assert not any(torch.allclose(logits[row], careless[row], **EXACT) for row in (1, 2, 3)), "read as text, it shows"
 
 
 def test_generation_does_not_depend_on_the_cache(model):
