@@ -1,7 +1,7 @@
 """How an answer is found in what a model wrote, and when two answers are the same.
 
-An extractor has a name and a version, `number@1`; results carry it, and what a version does never changes: a better rule is
-`number@2`. An extractor gives the answer back as a plain string, and extracting from that string gives it again.
+An extractor has a name and a version, `number@1`; results carry it, and what a version does never changes: a better
+rule is `number@2`. An extractor gives the answer as a plain string, and extracting from that string gives it again.
 """
 
 import re
@@ -40,7 +40,8 @@ def equal(name: str, a: str, b: str) -> bool:
 def cot_match(steps: tuple[str, ...] | list[str], text: str, question: str = "") -> bool:
     """Whether the text up to its first `#` is exactly these steps.
 
-    A leading question and the markers of silent steps are left out, and so are blanks and line ends: templates differ in them.
+    A leading question and the markers of silent steps are left out, and so are blanks and line ends, in which templates
+    differ.
     """
     text = text.removeprefix(question)
     for marker in MARKERS:

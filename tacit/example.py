@@ -1,8 +1,9 @@
 """What a task yields: a question, the steps that lead to its answer, the answer — as text, then as token ids.
 
-`Example` is the text and `Encoded` the same in ids. The pieces of an example are tokenised one by one and never joined as
-text, so where a step ends does not depend on a tokenizer's habit of swallowing blanks. `Template` holds the words around the
-pieces. Files and data sets are read in `tacit.tasks`; the end-of-text token, thoughts and labels belong to the layout.
+`Example` is the text and `Encoded` the same in ids. The pieces of an example are tokenised one by one and never joined
+as text, so where a step ends does not depend on a tokenizer's habit of swallowing blanks. `Template` holds the words
+around the pieces. Files and data sets are read in `tacit.tasks`; the end-of-text token, thoughts and labels belong to
+the layout.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from tacit.settings import Settings
 
 Ids = tuple[int, ...]
 
-# Pieces per call of the tokenizer: enough to hide the cost of a call, few enough to bound what is alive between two calls.
+# Pieces per call of the tokenizer: enough to hide the cost of a call, few enough to bound what is alive at once.
 PIECES = 65_536
 
 
@@ -102,7 +103,7 @@ def check_text(value: Any, field: str, place: str) -> str:
 
 
 class Template(Settings):
-    """The words around the pieces of an example. The default is Coconut's: one step a line, then `### ` and the answer."""
+    """The words around the pieces of an example. The default is Coconut's: a step a line, `### `, the answer."""
 
     kind: Literal["plain", "chat", "symbolic"] = "plain"
     """plain: the text as it is. chat: the question goes through the tokenizer's chat template, as one user message.
@@ -116,8 +117,8 @@ class Template(Settings):
     answer: str = "{answer}"
     """Words around the answer. The end-of-text token is not part of it: layouts add it."""
     bos: bool | None = None
-    """Start the question with the tokenizer's BOS (its EOS where it has none): true or false. null does what the tokenizer does;
-    with kind symbolic it means false, and with kind chat the chat template decides."""
+    """Start the question with the tokenizer's BOS (its EOS where it has none): true or false. null does what the
+    tokenizer does; with kind symbolic it means false, and with kind chat the chat template decides."""
     system: str = ""
     """With kind chat: a system message before the question."""
     chat_options: dict[str, Any] = Field(default_factory=dict)
@@ -137,8 +138,8 @@ class Template(Settings):
             return texts
         if not getattr(tokenizer, "chat_template", None):
             raise ModelError(
-                f"template kind chat needs a tokenizer with a chat template, and {tokenizer.name_or_path or 'this one'} has none; "
-                "set kind: plain, or take the model's instruct version"
+                "template kind chat needs a tokenizer with a chat template, and "
+                f"{tokenizer.name_or_path or 'this one'} has none; set kind: plain, or take an instruct model"
             )
         start = [{"role": "system", "content": self.system}] if self.system else []
         chats = [[*start, {"role": "user", "content": text.strip()}] for text in texts]
@@ -207,7 +208,9 @@ def _bos(tokenizer: Any, template: Template) -> Ids:
         return ()
     bos = tokenizer.eos_token_id if bos is None else bos
     if bos is None:
-        raise ModelError("template.bos is true, but the tokenizer has neither a BOS nor an EOS token; set template.bos: false")
+        raise ModelError(
+            "template.bos is true, but the tokenizer has neither a BOS nor an EOS token; set template.bos: false"
+        )
     return (bos,)
 
 
@@ -227,8 +230,8 @@ def _words(pieces: list[str], vocabulary: Mapping[str, int]) -> list[Ids]:
         return [tuple([vocabulary[word] for word in piece.split()]) for piece in pieces]
     except KeyError as error:
         raise DataError(
-            f"the word {error.args[0]!r} is not in the tokenizer's vocabulary; template kind symbolic takes one whole token a word: "
-            "make the tokenizer from the task's words(), or set kind: plain"
+            f"the word {error.args[0]!r} is not in the tokenizer's vocabulary, and template kind symbolic takes one "
+            "token a word: make the tokenizer from the task's words(), or set kind: plain"
         ) from error
 
 

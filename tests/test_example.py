@@ -111,7 +111,9 @@ def test_bos_can_be_asked_for(adds, asked, there):
     assert row.question.count(tokenizer.bos_token_id) == there
 
 
-CHAT = "<s>{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[bot]{% endif %}"
+CHAT = (
+    "<s>{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[bot]{% endif %}"
+)
 
 
 def test_chat_questions_go_through_the_chat_template():

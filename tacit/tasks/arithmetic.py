@@ -1,13 +1,14 @@
 """Short word problems made on the fly: one quantity changes step by step, each change one calculator step `<<a*b=c>>`.
 
-They look like GSM8K-Aug and have its distribution of steps, but need no data: enough to try a method that replaces steps.
+They look like GSM8K-Aug and have its distribution of steps, but need no data: enough to try a method that replaces
+steps.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from tacit.example import Example
 from tacit.tasks.base import Generated
@@ -16,9 +17,38 @@ from tacit.tasks.base import Generated
 STEP_SHARES = (6.4, 31.0, 28.0, 18.0, 11.0, 3.6, 1.4, 0.8)
 LARGEST = 9_999
 
-NAMES = "Ada Ben Cleo Dan Ela Finn Gus Hana Ivo June Kai Lena Milo Nora Otto Pia Quin Rosa Tim Uma".split()
-THINGS = "apples beads books cards coins eggs pens plums shells stamps stickers stones".split()
-BOXES = "bags boxes crates jars packs trays".split()
+NAMES = (
+    "Ada",
+    "Ben",
+    "Cleo",
+    "Dan",
+    "Ela",
+    "Finn",
+    "Hana",
+    "Ivo",
+    "June",
+    "Kai",
+    "Lena",
+    "Milo",
+    "Nora",
+    "Otto",
+    "Pia",
+)
+THINGS = (
+    "apples",
+    "beads",
+    "books",
+    "cards",
+    "coins",
+    "eggs",
+    "pens",
+    "plums",
+    "shells",
+    "stamps",
+    "stickers",
+    "stones",
+)
+BOXES = ("bags", "boxes", "crates", "jars", "packs", "trays")
 
 START = ("{name} has {a} {things}.", "At first {name} owns {a} {things}.", "{name} starts the week with {a} {things}.")
 FINISH = (
@@ -43,8 +73,14 @@ class Change(NamedTuple):
 PHRASES: dict[str, tuple[str, ...]] = {
     "gain": ("A friend gives {name} {a} more.", "{name} finds {a} more {things}.", "{a} more {things} arrive by mail."),
     "lose": ("{name} gives away {a} of them.", "{a} {things} get lost.", "{name} sells {a} {things}."),
-    "times": ("By trading, {name} ends up with {a} times as many.", "The number of {things} grows to {a} times what it was."),
-    "share": ("{name} splits them evenly among {a} people and keeps one share.", "{name} keeps only one of every {a} {things}."),
+    "times": (
+        "By trading, {name} ends up with {a} times as many.",
+        "The number of {things} grows to {a} times what it was.",
+    ),
+    "share": (
+        "{name} splits them evenly among {a} people and keeps one share.",
+        "{name} keeps only one of every {a} {things}.",
+    ),
     "packs": ("{name} buys {a} {boxes} with {b} {things} in each.", "Then come {a} {boxes} of {b} {things} each."),
     "meals": ("For {a} days, {name} uses up {b} {things} a day.", "{name} hands {a} children {b} {things} each."),
 }
@@ -135,5 +171,5 @@ def _between(low: int, high: int, rng: np.random.Generator) -> int:
     return low + int(rng.random() * (high - low + 1))
 
 
-def _one_of(items, rng: np.random.Generator) -> str:
+def _one_of(items: tuple[str, ...], rng: np.random.Generator) -> str:
     return items[int(rng.random() * len(items))]

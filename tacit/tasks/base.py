@@ -1,7 +1,8 @@
 """Where examples come from and how an answer is graded.
 
-A `Task` is a frozen set of fields: the same fields give the same examples on every machine. `Generated` is the parent of the
-tasks that make their examples up: train, valid and test cannot share a question, because a question's hash says where it lives.
+A `Task` is a frozen set of fields: the same fields give the same examples on every machine. `Generated` is the parent
+of the tasks that make their examples up: train, valid and test cannot share a question, because a question's hash says
+where it lives.
 """
 
 from abc import ABC, abstractmethod
@@ -56,7 +57,7 @@ class Task(Settings, ABC):
         """The examples of a split: a list, or an iterator where the task streams."""
 
     def grade(self, example: Example, text: str) -> Grade:
-        """Grade what was written after the question: what follows the template's cue, or all of it where the cue is not written.
+        """Grade what was written after the question: what follows the template's cue, or all if no cue was written.
 
         An answer that cannot be found is wrong.
         """
@@ -68,11 +69,11 @@ class Task(Settings, ABC):
         return Grade(found is not None and equal(self.extractor, found, gold), found, self.extractor)
 
     def choices(self, example: Example) -> tuple[str, str] | None:
-        """The two answers a question offers, in an order that does not give the right one away; None for open questions."""
+        """The two answers a question offers, in an order that does not tell which is right; None for open questions."""
         return None
 
     def words(self) -> list[str] | None:
-        """Every word that template kind symbolic can meet, for making a tokenizer; None where words are not a closed list."""
+        """Every word that template kind symbolic can meet, for making a tokenizer; None where words are open-ended."""
         return None
 
 
@@ -83,7 +84,7 @@ def check_split(split: str) -> None:
 
 
 def home(key: str, held_out: Mapping[Split, float] = HELD_OUT) -> Split:
-    """The split a question belongs to, by its hash. `held_out` says which part of all questions each other split takes."""
+    """The split a question belongs to, by its hash. `held_out` gives each other split its part of all questions."""
     place = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") / 2**64
     for split, share in held_out.items():
         if place < share:
@@ -95,13 +96,13 @@ def home(key: str, held_out: Mapping[Split, float] = HELD_OUT) -> Split:
 class Generated(Task):
     """A task that draws its examples; each split has its own random numbers and its own questions."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Other seeds give other examples."""
-    train_rows: int = Field(10_000, ge=1)
+    train_rows: int = Field(default=10_000, ge=1)
     """Examples of the train split."""
-    valid_rows: int = Field(500, ge=1)
+    valid_rows: int = Field(default=500, ge=1)
     """Examples of the valid split."""
-    test_rows: int = Field(500, ge=1)
+    test_rows: int = Field(default=500, ge=1)
     """Examples of the test split."""
 
     @abstractmethod
@@ -131,8 +132,8 @@ class Generated(Task):
                 fruitless += 1
                 if fruitless > FRUITLESS:
                     raise DataError(
-                        f"{type(self).__name__} with these settings has too few different questions: {len(found)} of the "
-                        f"{wanted} asked for in {split}; set {split}_rows lower, or make the problems larger"
+                        f"{type(self).__name__} with these settings has too few questions: found {len(found)} "
+                        f"of {wanted} for {split}; set {split}_rows lower, or make the problems larger"
                     )
                 continue
             found[example.question] = replace(example, id=f"{split}-{len(found)}")
@@ -140,7 +141,7 @@ class Generated(Task):
         return list(found.values())
 
     def _posed(self, split: Split, rng: np.random.Generator) -> Example | None:
-        # A held-out split owns one question in sixteen. Another wording of the same problem is cheaper than another problem.
+        # A held-out split owns one question in sixteen, and wording a problem anew is cheaper than another problem.
         problem = self.problem(rng)
         for _ in range(POSES):
             example = self.pose(problem, rng)

@@ -14,6 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from tacit.errors import DataError
 from tacit.example import Example, check_text, fault, from_row
 from tacit.settings import Settings
@@ -29,7 +31,7 @@ class Reading(Settings):
 
     format: Format = "auto"
     """rows, icot, gsm8k or text; auto looks at the first row."""
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
     """Where our fields are called something else: {question: input, answer: target}. Other columns are then dropped."""
     steps: Literal["equations", "sentences"] = "equations"
     """For format gsm8k: the steps are its <<a*b=c>> marks, or the sentences of the solution without the marks."""
@@ -42,9 +44,8 @@ def read_file(path: Path, reading: Reading, prefix: str = "") -> Iterator[Exampl
     rows = file_rows(path)
     if path.suffix not in (".json", ".jsonl", ".ndjson") and reading.format in ("auto", "text"):
         first = next(rows, None)
-        if first is not None and isinstance(first.row, str):
-            if reading.format == "text" or detect(first.row) == "text":
-                return read_rows(text_documents(path, reading.documents), Reading(format="text"), prefix, str(path))
+        if first and isinstance(first.row, str) and "text" in (reading.format, detect(first.row)):
+            return read_rows(text_documents(path, reading.documents), Reading(format="text"), prefix, str(path))
         rows = chain([first] if first else [], rows)
     return read_rows(rows, reading, prefix, str(path))
 
@@ -111,7 +112,9 @@ def cot_steps(cot: str) -> tuple[str, ...]:
 def _parse_gsm8k(row: Any, place: str, id: str, unit: str) -> Example:
     whole = from_row({**row, "steps": []} if isinstance(row, Mapping) else row, place, id)
     if whole.answer.count("####") != 1:
-        raise fault(place, "answer", f"expected one #### before the final answer, got {whole.answer.count('####')} of them")
+        raise fault(
+            place, "answer", f"expected one #### before the final answer, got {whole.answer.count('####')} of them"
+        )
     solution, answer = whole.answer.split("####")
     answer = check_text(answer, "answer after ####", place).strip()
     if unit == "equations":

@@ -1,10 +1,10 @@
 """The graphs behind ProsQA: a random DAG, a root, a leaf that can be reached from it and one that cannot.
 
-The published problems came without their generator. The growth rule below and its constants were fitted to the 800 public
-valid and test graphs; `tests/tasks/test_graphs.py` holds it to their histograms.
+The published problems came without their generator. The growth rule below and its constants were fitted to the 800
+public valid and test graphs; `tests/tasks/test_graphs.py` holds it to their histograms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,19 +20,19 @@ NEITHER, FIRST, SECOND, BOTH = 0, 1, 2, 3  # which of the two roots a node desce
 class GraphShape(Settings):
     """How graphs grow. The defaults give ProsQA's."""
 
-    slots: int = Field(28, ge=4, le=40)
+    slots: int = Field(default=28, ge=4, le=40)
     """Nodes drawn, of which those without any edge are dropped."""
-    parents: float = Field(1.5, gt=0)
+    parents: float = Field(default=1.5, gt=0)
     """Mean number of parents of a new node (Poisson)."""
-    below_first: float = Field(0.35, ge=0, le=1)
+    below_first: float = Field(default=0.35, ge=0, le=1)
     """Chance that a new node looks for parents among the descendants of the first root only."""
-    below_second: float = Field(0.45, ge=0, le=1)
+    below_second: float = Field(default=0.45, ge=0, le=1)
     """Chance that it looks among those of the second root only; else it looks everywhere."""
-    depth_weight: float = Field(1.5, ge=0)
+    depth_weight: float = Field(default=1.5, ge=0)
     """How much a parent's weight grows with its depth; 0 draws parents uniformly and gives shallow graphs."""
-    min_steps: int = Field(3, ge=1)
+    min_steps: int = Field(default=3, ge=1)
     """Shortest way from root to target, at least."""
-    max_steps: int = Field(6, ge=1)
+    max_steps: int = Field(default=6, ge=1)
     """Shortest way from root to target, at most."""
 
     @model_validator(mode="after")
@@ -63,7 +63,9 @@ def draw_graph(rng: np.random.Generator, shape: GraphShape) -> Graph:
         graph = _question(*_grow(rng, shape), rng, shape)
         if graph is not None:
             return graph
-    raise DataError(f"no graph has {shape.min_steps} to {shape.max_steps} steps in {ATTEMPTS} tries; widen them, or raise slots")
+    raise DataError(
+        f"no graph has {shape.min_steps} to {shape.max_steps} steps in {ATTEMPTS} tries; widen them, or raise slots"
+    )
 
 
 def _grow(rng: np.random.Generator, shape: GraphShape) -> tuple[list[list[int]], list[int]]:
@@ -96,7 +98,7 @@ def _grow(rng: np.random.Generator, shape: GraphShape) -> tuple[list[list[int]],
     return parents, descent
 
 
-def _weighted(candidates: Sequence[int], weight: list[float], count: int, dice) -> list[int]:
+def _weighted(candidates: Sequence[int], weight: list[float], count: int, dice: Iterator[float]) -> list[int]:
     """Up to `count` different candidates, one after the other, each by its weight among those left."""
     pool = list(candidates)
     chosen = []
@@ -111,7 +113,9 @@ def _weighted(candidates: Sequence[int], weight: list[float], count: int, dice) 
     return chosen
 
 
-def _question(parents: list[list[int]], descent: list[int], rng: np.random.Generator, shape: GraphShape) -> Graph | None:
+def _question(
+    parents: list[list[int]], descent: list[int], rng: np.random.Generator, shape: GraphShape
+) -> Graph | None:
     """Choose root, target and wrong target; None if this graph offers none."""
     has_child = {parent for above in parents for parent in above}
     if not {0, 1} <= has_child:

@@ -1,4 +1,4 @@
-"""Grade-school word problems: GSM8K, and its augmented forms with equations (GSM8K-Aug) or sentences (GSM8K-Aug-NL) as steps."""
+"""Grade-school word problems: GSM8K, and its augmented forms with equations (-Aug) or sentences (-Aug-NL) as steps."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -21,7 +21,10 @@ HUB = {
 
 
 class Gsm8k(Task):
-    """GSM8K from the hub or from local files in any published format. GSM8K itself has no valid split: 5 % of train is taken."""
+    """GSM8K from the hub or from local files in any published format.
+
+    GSM8K itself has no valid split: 5 % of train is taken.
+    """
 
     variant: Literal["gsm8k", "gsm8k-aug", "gsm8k-aug-nl"] = "gsm8k"
     """Which data set, when it comes from the hub."""
@@ -31,13 +34,13 @@ class Gsm8k(Task):
     """For GSM8K's own format: steps are the <<a*b=c>> marks, or the sentences without them."""
     part: tuple[float, float] = (0.0, 1.0)
     """Which part of the shuffled train split to use: [0, 0.85] for supervised training leaves [0.85, 1] for RL."""
-    seed: int = Field(42, ge=0)
+    seed: int = Field(default=42, ge=0)
     """Seed of that shuffle; a whole train split is not shuffled."""
     numeric_only: bool = False
     """Drop training rows whose answer is not a finite number."""
     drop_negative: bool = False
     """Drop training rows with a negative answer."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     """At most this many rows of a split."""
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """Long multiplication, digit by digit, least significant digit first: 12 × 34 is `2 1 * 4 3`, its answer `8 0 4 0`.
 
-Two chains of thought. `running` is the published one of N-by-N multiplication: partial products shifted to their place, with a
-running sum behind each inner one, so that all rows of one size have the same length. `compact` is the bare partial products.
+Two chains of thought. `running` is the published one of N-by-N multiplication: partial products shifted to their place,
+with a running sum behind each inner one, so that all rows of one size are equally long. `compact` is the partial
+products alone.
 """
 
 from collections.abc import Iterator
@@ -27,31 +28,35 @@ ALL_PAIRS = 1_000_000
 class Multiplication(Task):
     """Products of two numbers with a fixed count of digits. Valid and test pairs are never trained on."""
 
-    template: Template = Template(kind="symbolic", question="{question} =", step="{step}", cue="####", answer="{answer}")
+    template: Template = Template(
+        kind="symbolic", question="{question} =", step="{step}", cue="####", answer="{answer}"
+    )
     """The words around question, steps and answer."""
     extractor: str = "exact@1"
     """How the answer is found in what the model wrote: all digits must be there, in order."""
-    left: int = Field(4, ge=1, le=100)
+    left: int = Field(default=4, ge=1, le=100)
     """Digits of the first number."""
-    right: int = Field(4, ge=1, le=100)
+    right: int = Field(default=4, ge=1, le=100)
     """Digits of the second number; one step for each."""
     cot: Literal["running", "compact"] = "running"
     """running: shifted partial products and running sums, as published. compact: partial products alone."""
     published: bool = False
     """Use the published pairs in the published order (left = right, 3 to 9 digits); seed then plays no part."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Other seeds give other pairs, from the same held-out and trained-on halves."""
-    train_rows: int = Field(100_000, ge=1)
+    train_rows: int = Field(default=100_000, ge=1)
     """At most this many train pairs; small tables have fewer, 2 × 2 digits about 7,600."""
-    valid_rows: int = Field(1_000, ge=1)
+    valid_rows: int = Field(default=1_000, ge=1)
     """At most this many valid pairs; 2 × 2 digits have about 250."""
-    test_rows: int = Field(1_000, ge=1)
+    test_rows: int = Field(default=1_000, ge=1)
     """At most this many test pairs."""
 
     @model_validator(mode="after")
     def _published_sizes(self) -> "Multiplication":
         if self.published and not (self.left == self.right and 3 <= self.left <= 9):
-            raise ValueError(f"published pairs exist for 3×3 to 9×9 digits, not {self.left}×{self.right}; set published: false")
+            raise ValueError(
+                f"published pairs exist for 3×3 to 9×9 digits, not {self.left}×{self.right}; set published: false"
+            )
         return self
 
     def examples(self, split: Split) -> list[Example]:

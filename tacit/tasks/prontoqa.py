@@ -1,7 +1,7 @@
 """ProntoQA-like deduction: a made-up ontology, one individual, and a claim about it that is true or false.
 
-Each problem has one chain of kinds to climb and one property to inherit, other properties, kinds above and below the chain that do
-not help, and a kind outside the chain that has the opposite of the property asked for, so that the claim's words alone decide nothing.
+Each problem has one chain of kinds to climb and one property to inherit. Other properties, kinds above and below the
+proof, and a kind outside it with the opposite property do not help, so that the claim's words alone decide nothing.
 """
 
 from typing import NamedTuple
@@ -49,17 +49,17 @@ class Ontology(NamedTuple):
 
 
 class ProntoQA(Generated):
-    """True or false: is NAME (not) such? Steps are pairs of sentences: what is known of NAME, and the rule used next."""
+    """True or false: is NAME (not) such? A step is a pair: what is known of NAME, and the rule used next."""
 
     extractor: str = "choice@1"
     """How the answer is found in what the model wrote."""
-    hops: int = Field(5, ge=1, le=8)
+    hops: int = Field(default=5, ge=1, le=8)
     """Rules in the proof; a problem has one step more."""
-    train_rows: int = Field(9_000, ge=1)
+    train_rows: int = Field(default=9_000, ge=1)
     """Examples of the train split."""
-    valid_rows: int = Field(200, ge=1)
+    valid_rows: int = Field(default=200, ge=1)
     """Examples of the valid split."""
-    test_rows: int = Field(800, ge=1)
+    test_rows: int = Field(default=800, ge=1)
     """Examples of the test split."""
 
     def problem(self, rng: np.random.Generator) -> Ontology:

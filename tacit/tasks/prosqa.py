@@ -5,6 +5,8 @@ experiments do. `path_verdict` says what kind of mistake a written way through t
 """
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,12 +18,17 @@ from tacit.tasks.base import Generated, Split
 from tacit.tasks.graphs import Graph, GraphShape, distances, draw_graph, shortest_layers, shortest_path
 from tacit.tasks.rows import Rows
 
-ENTITIES = "Alex Bob Carol Davis Eva Fae Gabriel Jack Max Oliver Polly Rex Sally Sam Stella Tom Wren".split()
-CONCEPTS = (
-    "bompus boompus brimpus chorpus dumpus felpus fompus gerpus gorpus grimpus gwompus hilpus impus jelpus jompus kerpus "
-    "lempus lorpus numpus quimpus rempus rompus rorpus scrompus shumpus sterpus storpus terpus timpus tumpus vumpus worpus "
-    "wumpus yerpus yimpus yumpus zhorpus zumpus"
-).split()
+# The names of the published problems. A list of words is easier to read than a list of strings.
+ENTITIES = tuple(
+    "Alex Bob Carol Davis Eva Fae Gabriel Jack Max Oliver Polly Rex Sally Sam Stella Tom Wren".split()  # noqa: SIM905
+)
+CONCEPTS = tuple(
+    """
+    bompus boompus brimpus chorpus dumpus felpus fompus gerpus gorpus grimpus gwompus hilpus impus jelpus jompus kerpus
+    lempus lorpus numpus quimpus rempus rompus rorpus scrompus shumpus sterpus storpus terpus timpus tumpus vumpus
+    worpus wumpus yerpus yimpus yumpus zhorpus zumpus
+    """.split()  # noqa: SIM905
+)
 
 Verdict = Literal[
     "correct path", "longer path", "hallucinated edge", "wrong target", "correct label", "incorrect label"
@@ -38,11 +45,11 @@ class ProsQA(Generated):
     """A folder with the published files (prosqa_train.json, …) to read instead of making graphs."""
     shape: GraphShape = GraphShape()
     """How graphs grow."""
-    train_rows: int = Field(17_886, ge=1)
+    train_rows: int = Field(default=17_886, ge=1)
     """Examples of the train split; the published one has 17,886."""
-    valid_rows: int = Field(300, ge=1)
+    valid_rows: int = Field(default=300, ge=1)
     """Examples of the valid split."""
-    test_rows: int = Field(500, ge=1)
+    test_rows: int = Field(default=500, ge=1)
     """Examples of the test split."""
 
     def examples(self, split: Split) -> list[Example]:
@@ -65,7 +72,7 @@ class ProsQA(Generated):
         root = names[problem.root]
         return Example(
             question=" ".join(_shuffled(facts, rng)) + f" Is {root} a {offered[0]} or {offered[1]}?",
-            steps=tuple([_sentence(names, *edge) for edge in zip(path, path[1:])]),
+            steps=tuple([_sentence(names, *edge) for edge in pairwise(path)]),
             answer=f"{root} is a {names[problem.target]}.",
             extra={"idx_to_symbol": names, **_as_extra(problem)},
         )
@@ -86,11 +93,11 @@ class ProsQASymbolic(Generated):
     """How the answer is found in what the model wrote."""
     shape: GraphShape = GraphShape(max_steps=4)
     """How graphs grow; the published symbolic set keeps problems of at most 4 steps."""
-    train_rows: int = Field(14_785, ge=1)
+    train_rows: int = Field(default=14_785, ge=1)
     """Examples of the train split; the published one has 14,785."""
-    valid_rows: int = Field(257, ge=1)
+    valid_rows: int = Field(default=257, ge=1)
     """Examples of the valid split."""
-    test_rows: int = Field(419, ge=1)
+    test_rows: int = Field(default=419, ge=1)
     """Examples of the test split."""
 
     def problem(self, rng: np.random.Generator) -> Graph:
@@ -126,8 +133,9 @@ def _sentence(names: list[str], source: int, target: int) -> str:
     return f"{every}{names[source]} is a {names[target]}."
 
 
-def _shuffled(items: list[str], rng: np.random.Generator) -> list[str]:
-    return [items[index] for index in rng.permutation(len(items)).tolist()]
+def _shuffled(items: Sequence[str], rng: np.random.Generator) -> list[str]:
+    order: list[int] = rng.permutation(len(items)).tolist()
+    return [items[index] for index in order]
 
 
 def _either_order(a: Any, b: Any, rng: np.random.Generator) -> tuple[Any, Any]:
@@ -144,41 +152,48 @@ def graph_of(example: Example) -> Graph:
     extra = example.extra or {}
     missing = [key for key in ("edges", "root", "target", "neg_target") if key not in extra]
     if missing:
-        raise DataError(f"{example.id or 'example'}: {missing[0]}: missing; only rows with their graph have a path to judge")
+        raise DataError(
+            f"{example.id or 'example'}: {missing[0]}: missing; only rows with their graph have a path to judge"
+        )
     edges = [(source, target) for source, target in extra["edges"]]
     size = 1 + max(max(edge) for edge in edges)
     return Graph(size, edges, extra["root"], extra["target"], extra["neg_target"])
 
 
 class Written(NamedTuple):
-    """A way through the graph as a model wrote it; None stands for a node that does not exist."""
+    """A way through the graph as a model wrote it."""
 
-    edges: list[tuple[int | None, int | None]]
-    answer: int | None
+    edges: list[tuple[int, int]]
+    answer: int
+
+
+UNKNOWN = -1  # a node that does not exist
 
 
 def path_verdict(example: Example, text: str, hidden: int = 0) -> Verdict:
     """What a written solution does: the classes of the Coconut paper.
 
-    `hidden` is how many first steps were thought instead of written: the written part may then start that far from the root.
-    A text that writes no step is judged by its label alone.
+    `hidden` is how many first steps were thought instead of written: the written part may then start that much farther
+    from the root. A text that writes no step is judged by its label alone.
     """
     graph = graph_of(example)
     names = (example.extra or {}).get("idx_to_symbol")
-    written = _read_numbers(graph, text, hidden) if names is None else _read_sentences(names, text)
-    return judge(graph, written, hidden)
+    if names is not None:
+        return judge(graph, _read_sentences(names, text), hidden)
+    # A sentence names both ends of its step, a number only the far one: with hidden steps the near one is not written.
+    return judge(graph, _read_numbers(graph, text, hidden), hidden + 1 if hidden else 0)
 
 
-def judge(graph: Graph, written: Written, hidden: int = 0) -> Verdict:
-    """The class of a written way and answer."""
+def judge(graph: Graph, written: Written, reach: int = 0) -> Verdict:
+    """The class of a written way, which may start at most `reach` steps from the root, and of its answer."""
     right = written.answer == graph.target
     if not written.edges:
         return "correct label" if right else "incorrect label"
     far = distances(graph)
     real = set(graph.edges)
-    joined = all(before[1] == after[0] for before, after in zip(written.edges, written.edges[1:]))
+    joined = all(before[1] == after[0] for before, after in pairwise(written.edges))
     start, end = written.edges[0][0], written.edges[-1][1]
-    if not joined or not all(edge in real for edge in written.edges) or far.get(start, hidden + 1) > hidden:
+    if not joined or not all(edge in real for edge in written.edges) or far.get(start, reach + 1) > reach:
         return "hallucinated edge"
     if end != graph.target or not right:
         return "wrong target"
@@ -188,18 +203,25 @@ def judge(graph: Graph, written: Written, hidden: int = 0) -> Verdict:
 def _read_sentences(names: list[str], text: str) -> Written:
     number = {name: node for node, name in enumerate(names)}
     *steps, last = text.split("#")
-    found = [(number.get(a), number.get(b)) for a, b in SENTENCE.findall(" ".join(steps) if steps else text)]
+    found = [
+        (number.get(a, UNKNOWN), number.get(b, UNKNOWN))
+        for a, b in SENTENCE.findall(" ".join(steps) if steps else text)
+    ]
     if steps:
         answers = SENTENCE.findall(last)
-        return Written(found, number.get(answers[-1][1]) if answers else None)
+        return Written(found, number.get(answers[-1][1], UNKNOWN) if answers else UNKNOWN)
     # Without a cue the last sentence is the answer.
-    return Written(found[:-1], found[-1][1] if found else None)
+    return Written(found[:-1], found[-1][1] if found else UNKNOWN)
 
 
 def _read_numbers(graph: Graph, text: str, hidden: int) -> Written:
     path, cue, answer = text.partition("[A]")
-    nodes = [int(word) if word.isdecimal() else None for word in path.split()]
-    words = answer.split() if cue else path.split()[-1:]
+    nodes = [_node(word) for word in path.split()]
+    answers = [_node(word) for word in answer.split()[:1]] if cue else nodes[-1:]
     nodes = nodes if cue else nodes[:-1]
     nodes = nodes if hidden else [graph.root, *nodes]
-    return Written(list(zip(nodes, nodes[1:])), int(words[0]) if words and words[0].isdecimal() else None)
+    return Written(list(pairwise(nodes)), answers[0] if answers else UNKNOWN)
+
+
+def _node(word: str) -> int:
+    return int(word) if word.isascii() and word.isdecimal() and len(word) < 9 else UNKNOWN

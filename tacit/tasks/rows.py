@@ -35,11 +35,11 @@ class Rows(Task):
     """The test split, likewise."""
     reading: Reading = Reading()
     """How a row is to be understood."""
-    held_out: float = Field(0.05, gt=0, lt=0.5)
+    held_out: float = Field(default=0.05, gt=0, lt=0.5)
     """The part of train taken for each of valid and test where they are missing."""
     stream: bool = False
     """Read rows as they are needed instead of all at once; for data larger than memory."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     """At most this many rows of a split."""
 
     @model_validator(mode="after")
@@ -55,7 +55,9 @@ class Rows(Task):
             return found
         rows = list(found)
         if not rows:
-            raise DataError(f"{self.path or self.train}: no row fell into {split}; set {split} to a file, or raise held_out")
+            raise DataError(
+                f"{self.path or self.train}: no row fell into {split}; set {split} to a file, or raise held_out"
+            )
         return rows
 
     def _split(self, split: Split) -> Iterator[Example]:
@@ -64,8 +66,10 @@ class Rows(Task):
             return self._read(split, sources[split])
         if "train" not in sources:
             given = ", ".join(f"{name}={source}" for name, source in sources.items()) or "none"
-            raise DataError(f"{self.path or 'the task'}: no {split} split and no train split to take it from (found: {given})")
-        shares = {name: self.held_out for name in SPLITS if name not in sources}
+            raise DataError(
+                f"{self.path or 'the task'}: no {split} split and no train split to take it from (found: {given})"
+            )
+        shares: dict[Split, float] = {name: self.held_out for name in SPLITS if name not in sources}
         rows = self._read("train", sources["train"])
         return (row for row in rows if home(row.question or row.text, shares) == split) if shares else rows
 
@@ -92,10 +96,12 @@ class Rows(Task):
         path = Path(self.path).expanduser()
         if path.is_dir():
             files = {file.stem: str(file) for file in sorted(path.iterdir()) if file.suffix in SUFFIXES}
-            return _matched(files) | {split: str(path / name) for split, name in given.items()}
+            given = {split: str(path / name) for split, name in given.items()}
+            return _matched(files) | given
         if not path.exists():
             raise DataError(f"{self.path}: no such file or folder, and not the id of a hub data set")
-        return {"train": str(path)} | given
+        given.setdefault("train", str(path))
+        return given
 
 
 def _matched(names: dict[str, str]) -> dict[Split, str]:

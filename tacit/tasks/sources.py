@@ -52,7 +52,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def text_lines(path: Path, ends: bool = False) -> Iterator[Raw]:
-    """Every line of a text, empty ones too: whether they are allowed is the format's business. `ends` keeps line ends."""
+    """Every line of a text, also empty ones: whether they may be is the format's business. `ends` keeps line ends."""
     number = 0
     with _opened(path) as file:
         for number, line in enumerate(file, 1):
@@ -200,7 +200,9 @@ def _refused(path: str, config: str | None, error: Exception) -> DataError:
     elif re.search(r"builderconfig|config name", reason, re.IGNORECASE):
         remedy = "set config to one that it has"
     elif offline:
-        remedy = f"no network is used while {' and '.join(offline)} is set: unset it, or give a local file or folder as path"
+        remedy = (
+            f"no network is used while {' and '.join(offline)} is set: unset it, or give a local file or folder as path"
+        )
     else:
         remedy = "check the id and the network; a private one needs HF_TOKEN; a local file or folder works too"
     named = f"{path!r}" + (f" (config {config!r})" if config else "")

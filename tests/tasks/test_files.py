@@ -16,8 +16,17 @@ from tacit.tasks.rows import Rows
 from tacit.tasks.sources import json_list
 
 ROW = {"question": "How many?", "steps": ["<<1+1=2>>"], "answer": "2"}
-GSM8K = {"question": "How many eggs?", "answer": "He has 2*3=<<2*3=6>>6 eggs.\nHe eats 1, so 6-1=<<6-1=5>>5.\n#### 1,005"}
-PROSQA = {"question": "Is Tom a x or y?", "steps": ["Tom is a x."], "answer": "Tom is a x.", "edges": [[0, 1]], "root": 0}
+GSM8K = {
+    "question": "How many eggs?",
+    "answer": "He has 2*3=<<2*3=6>>6 eggs.\nHe eats 1, so 6-1=<<6-1=5>>5.\n#### 1,005",
+}
+PROSQA = {
+    "question": "Is Tom a x or y?",
+    "steps": ["Tom is a x."],
+    "answer": "Tom is a x.",
+    "edges": [[0, 1]],
+    "root": 0,
+}
 
 
 def write(path, content):
@@ -30,7 +39,9 @@ def read(path, **reading):
 
 
 def test_rows_of_our_schema(tmp_path):
-    path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, [ROW | {"id": "own"}, ROW, {"text": "a text"}])) + "\n")
+    path = write(
+        tmp_path / "a.jsonl", "\n".join(map(json.dumps, [ROW | {"id": "own"}, ROW, {"text": "a text"}])) + "\n"
+    )
     assert read(path) == [
         Example("own", "How many?", ("<<1+1=2>>",), "2"),
         Example("r-2", "How many?", ("<<1+1=2>>",), "2"),
@@ -68,7 +79,7 @@ def test_equations_come_back_from_a_line(equations):
 
 
 def test_twin_splitting_at_blanks_loses_equations_with_blanks():
-    assert "<<1 + 1=2>>".split(" ") != ["<<1 + 1=2>>"]
+    assert ["<<1", "+", "1=2>>"] != ["<<1 + 1=2>>"]
 
 
 def test_gsm8k_as_equations_or_sentences(tmp_path):
@@ -147,7 +158,9 @@ def test_missing_files_and_columns(tmp_path):
         with pytest.raises(DataError, match=f"{name}: cannot be read: [Nn]o such file"):
             Rows(train=str(tmp_path / name)).examples("train")
     path = write(tmp_path / "a.jsonl", json.dumps(ROW))
-    with pytest.raises(DataError, match="a.jsonl:1: answer: columns says 'target', but the row has question, steps, answer"):
+    with pytest.raises(
+        DataError, match=r"a\.jsonl:1: answer: columns says 'target', but the row has question, steps, answer"
+    ):
         read(path, columns={"question": "question", "answer": "target"})
 
 
@@ -181,7 +194,7 @@ def test_a_folder_with_a_file_for_each_split(tmp_path):
     for name, start in (("prosqa_train", 0), ("prosqa_valid", 100), ("test_bigbench", 200)):
         write(tmp_path / f"{name}.jsonl", questions(3, start))
     task = Rows(path=str(tmp_path), limit=2)
-    assert [[row.question for row in task.examples(split)][0] for split in ("train", "valid", "test")] == [
+    assert [next(row.question for row in task.examples(split)) for split in ("train", "valid", "test")] == [
         "How many are 0?",
         "How many are 100?",
         "How many are 200?",
@@ -241,7 +254,9 @@ def test_what_the_hub_refuses_is_explained(monkeypatch, error, remedy):
 def test_without_network_the_reason_is_named(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     hub(monkeypatch, ConnectionError("Couldn't reach 'some/set' on the Hub"))
-    with pytest.raises(DataError, match="no network is used while HF_HUB_OFFLINE is set: unset it, or give a local file"):
+    with pytest.raises(
+        DataError, match="no network is used while HF_HUB_OFFLINE is set: unset it, or give a local file"
+    ):
         Rows(path="some/set").examples("valid")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     with pytest.raises(DataError, match="check the id and the network"):
@@ -276,7 +291,9 @@ def test_gsm8k_parts_are_those_of_the_datasets_library(tmp_path):
     assert [row.question for row in mine] == list(theirs)
 
 
-@pytest.mark.parametrize(("text", "correct"), [("### 1005", True), ("so it is $1,005.00", True), ("### 1006", False), ("", False)])
+@pytest.mark.parametrize(
+    ("text", "correct"), [("### 1005", True), ("so it is $1,005.00", True), ("### 1006", False), ("", False)]
+)
 def test_gsm8k_grades_numbers(text, correct):
     grade = Gsm8k().grade(Example(answer="1,005"), text)
     assert (grade.correct, grade.extractor) == (correct, "number@1")

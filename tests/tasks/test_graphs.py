@@ -1,10 +1,11 @@
 """Generated graphs against the statistics of the 800 published ones, and the laws every single graph keeps.
 
-The counts are compared per graph, not per node: nodes of one graph depend on each other. For the mean of a histogram over
-graphs, with S the covariance between graphs, d' S^-1 d is chi-square with as many degrees of freedom as bins.
+The counts are compared per graph, not per node: nodes of one graph depend on each other. For the mean of a histogram
+over graphs, with S the covariance between graphs, d' S^-1 d is chi-square with as many degrees of freedom as bins.
 """
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -97,7 +98,9 @@ def walk(graph: Graph, root: int) -> dict[int, int]:
     """Distances by breadth-first search, the slow and simple way."""
     far, frontier = {root: 0}, [root]
     while frontier:
-        frontier = [b for a in frontier for s, b in graph.edges if s == a and b not in far and not far.update({b: far[a] + 1})]
+        frontier = [
+            b for a in frontier for s, b in graph.edges if s == a and b not in far and not far.update({b: far[a] + 1})
+        ]
     return far
 
 
@@ -131,7 +134,7 @@ def test_paths_are_shortest():
         graph = draw_graph(rng, GraphShape())
         path = shortest_path(graph, rng)
         assert (path[0], path[-1], len(path) - 1) == (graph.root, graph.target, walk(graph, graph.root)[graph.target])
-        assert set(zip(path, path[1:])) <= set(graph.edges)
+        assert set(pairwise(path)) <= set(graph.edges)
 
 
 def test_impossible_shapes_are_refused():
