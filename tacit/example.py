@@ -1,0 +1,243 @@
+"""What a task yields: a question, the steps that lead to its answer, the answer — as text, then as token ids.
+
+`Example` is the text and `Encoded` the same in ids. The pieces of an example are tokenised one by one and never joined
+as text, so where a step ends does not depend on a tokenizer's habit of swallowing blanks. `Template` holds the words
+around the pieces. Files and data sets are read in `tacit.tasks`; the end-of-text token, thoughts and labels belong to
+the layout.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator
+
+from tacit.errors import DataError, ModelError
+from tacit.registry import nearest
+from tacit.settings import Settings
+
+Ids = tuple[int, ...]
+
+# Pieces per call of the tokenizer: enough to hide the cost of a call, few enough to bound what is alive at once.
+PIECES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with its steps and answer, or a document, which has only `text`."""
+
+    id: str = ""
+    question: str = ""
+    steps: tuple[str, ...] = ()
+    answer: str = ""
+    text: str = ""
+    extra: dict[str, Any] | None = None
+    """What only one task knows how to use, such as the graph behind a question."""
+
+
+FIELDS = ("question", "steps", "answer", "id")
+
+
+def fault(place: str, field: str, reason: str) -> DataError:
+    """The one shape of every complaint about a row."""
+    return DataError(f"{place}: {field}: {reason}")
+
+
+def to_row(example: Example) -> dict[str, Any]:
+    """The example as one JSON object; the keys of `extra` stand beside the others."""
+    row: dict[str, Any] = dict(example.extra or {})
+    if example.text:
+        row["text"] = example.text
+    else:
+        row |= {"question": example.question, "steps": list(example.steps), "answer": example.answer}
+    return row | ({"id": example.id} if example.id else {})
+
+
+def from_row(row: Any, place: str = "row", id: str = "") -> Example:
+    """The inverse of `to_row`. `place` (file and line) starts every complaint; `id` is for rows that bring none."""
+    if not isinstance(row, Mapping):
+        raise fault(place, "row", f"expected a JSON object, got {type(row).__name__}")
+    id = _string(row, "id", place) if row.get("id") is not None else id
+    if "text" in row:
+        if "question" in row:
+            raise fault(place, "text", "a row is either a question or a text, this one is both")
+        return Example(id, text=_string(row, "text", place), extra=_others(row, ("text", "id")))
+    question, answer = _string(row, "question", place), _string(row, "answer", place)
+    return Example(id, question, _steps(row, place), answer, extra=_others(row, FIELDS))
+
+
+def _others(row: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any] | None:
+    return {key: value for key, value in row.items() if key not in known} or None
+
+
+def _required(row: Mapping[str, Any], field: str, place: str, remedy: str = "") -> Any:
+    if field not in row:
+        hint = nearest(field, [key for key in row if key not in FIELDS])
+        raise fault(place, field, f"missing; the row has {', '.join(map(str, row)) or 'no keys'}{hint}{remedy}")
+    return row[field]
+
+
+def _string(row: Mapping[str, Any], field: str, place: str) -> str:
+    return check_text(_required(row, field, place), field, place)
+
+
+def _steps(row: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    steps = _required(row, "steps", place, '; write "steps": [] for a row without steps')
+    if isinstance(steps, str) or not isinstance(steps, Sequence):
+        raise fault(place, "steps", f"expected a list of strings, got {type(steps).__name__}")
+    return tuple([check_text(step, f"steps[{index}]", place) for index, step in enumerate(steps)])
+
+
+def check_text(value: Any, field: str, place: str) -> str:
+    """The value, if it is text that a tokenizer can take."""
+    if not isinstance(value, str):
+        remedy = f'; write "{value}"' if isinstance(value, int | float) else ""
+        raise fault(place, field, f"expected a string, got {type(value).__name__}{remedy}")
+    if not value or value.isspace():
+        raise fault(place, field, "empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise fault(place, field, f"half of a surrogate pair at character {error.start}: not valid text") from error
+    return value
+
+
+class Template(Settings):
+    """The words around the pieces of an example. The default is Coconut's: a step a line, `### `, the answer."""
+
+    kind: Literal["plain", "chat", "symbolic"] = "plain"
+    """plain: the text as it is. chat: the question goes through the tokenizer's chat template, as one user message.
+    symbolic: words between blanks, each of them one entry of the tokenizer's vocabulary."""
+    question: str = "{question}\n"
+    """Words around the question; with kind chat, those of the user message."""
+    step: str = "{step}\n"
+    """Words around each step."""
+    cue: str = "### "
+    """The fixed words that announce the answer; may be empty."""
+    answer: str = "{answer}"
+    """Words around the answer. The end-of-text token is not part of it: layouts add it."""
+    bos: bool | None = None
+    """Start the question with the tokenizer's BOS (its EOS where it has none): true or false. null does what the
+    tokenizer does; with kind symbolic it means false, and with kind chat the chat template decides."""
+    system: str = ""
+    """With kind chat: a system message before the question."""
+    chat_options: dict[str, Any] = Field(default_factory=dict)
+    """With kind chat: variables for the chat template, such as {enable_thinking: false}."""
+
+    @field_validator("question", "step", "answer")
+    @classmethod
+    def _holds_its_piece(cls, value: str, info: Any) -> str:
+        if value.count("{" + info.field_name + "}") != 1:
+            raise ValueError(f"{value!r} must contain {{{info.field_name}}} exactly once")
+        return value
+
+    def questions(self, examples: Iterable[Example], tokenizer: Any) -> list[str]:
+        """The text of each question; a chat template is applied here. Documents have none."""
+        texts = [self.question.replace("{question}", example.question) for example in examples]
+        if self.kind != "chat":
+            return texts
+        if not getattr(tokenizer, "chat_template", None):
+            raise ModelError(
+                "template kind chat needs a tokenizer with a chat template, and "
+                f"{tokenizer.name_or_path or 'this one'} has none; set kind: plain, or take an instruct model"
+            )
+        start = [{"role": "system", "content": self.system}] if self.system else []
+        chats = [[*start, {"role": "user", "content": text.strip()}] for text in texts]
+        return tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False, **self.chat_options)
+
+
+class Encoded(NamedTuple):
+    """An example in ids. A document has its text as `answer` and nothing else, but for a BOS."""
+
+    id: str
+    question: Ids
+    steps: tuple[Ids, ...]
+    cue: Ids
+    answer: Ids
+
+
+def encode(examples: Sequence[Example], tokenizer: Any, template: Template | None = None) -> list[Encoded]:
+    """Every example in ids, each piece tokenised alone; a BOS, where there is one, starts the question."""
+    template = template or Template()
+    start = _bos(tokenizer, template)
+    cue = _pieces([template.cue], tokenizer, template)[0]
+    encoded: list[Encoded] = []
+    block: list[Example] = []
+    waiting = 0
+    for example in examples:
+        block.append(example)
+        waiting += 2 + len(example.steps)
+        if waiting >= PIECES:
+            encoded += _encode_block(block, tokenizer, template, start, cue)
+            block, waiting = [], 0
+    return encoded + _encode_block(block, tokenizer, template, start, cue)
+
+
+def _encode_block(block: list[Example], tokenizer: Any, template: Template, start: Ids, cue: Ids) -> list[Encoded]:
+    asked = [example for example in block if not example.text]
+    pieces = template.questions(asked, tokenizer) if asked else []
+    for example in block:
+        if example.text:
+            pieces.append(example.text)
+        else:
+            pieces += [template.step.replace("{step}", step) for step in example.steps]
+            pieces.append(template.answer.replace("{answer}", example.answer))
+    ids = _pieces(pieces, tokenizer, template)
+    questions, rest = iter(ids[: len(asked)]), iter(ids[len(asked) :])
+    encoded = []
+    for example in block:
+        if example.text:
+            row = Encoded(example.id, start, (), (), next(rest))
+        else:
+            steps = tuple([next(rest) for _ in example.steps])
+            row = Encoded(example.id, start + next(questions), steps, cue, next(rest))
+        if not row.answer or not (row.question or example.text):
+            field = "question" if row.answer else "text" if example.text else "answer"
+            raise fault(example.id or "example", field, f"the tokenizer makes no tokens of {getattr(example, field)!r}")
+        encoded.append(row)
+    return encoded
+
+
+def _bos(tokenizer: Any, template: Template) -> Ids:
+    bos = tokenizer.bos_token_id
+    if template.bos is None and template.kind == "plain":
+        first = tokenizer("a")["input_ids"][:1]
+        return tuple(first) if first and first[0] == bos else ()
+    # A chat template writes its own BOS; a second one would be a token the model has never seen there.
+    if not template.bos or template.kind == "chat":
+        return ()
+    bos = tokenizer.eos_token_id if bos is None else bos
+    if bos is None:
+        raise ModelError(
+            "template.bos is true, but the tokenizer has neither a BOS nor an EOS token; set template.bos: false"
+        )
+    return (bos,)
+
+
+def _pieces(pieces: list[str], tokenizer: Any, template: Template) -> list[Ids]:
+    """Ids of every piece; many pieces occur often, and each different one is tokenised once."""
+    different = list(dict.fromkeys(pieces))
+    if template.kind == "symbolic":
+        ids = _words(different, tokenizer.get_vocab())
+    else:
+        ids = _tokenise(different, tokenizer)
+    known = dict(zip(different, ids))
+    return [known[piece] for piece in pieces]
+
+
+def _words(pieces: list[str], vocabulary: Mapping[str, int]) -> list[Ids]:
+    try:
+        return [tuple([vocabulary[word] for word in piece.split()]) for piece in pieces]
+    except KeyError as error:
+        raise DataError(
+            f"the word {error.args[0]!r} is not in the tokenizer's vocabulary, and template kind symbolic takes one "
+            "token a word: make the tokenizer from the task's words(), or set kind: plain"
+        ) from error
+
+
+def _tokenise(pieces: list[str], tokenizer: Any) -> list[Ids]:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    # The Rust tokenizer pads and cuts if an earlier call told it to; the slower call resets that.
+    if backend is None or backend.padding is not None or backend.truncation is not None:
+        return [tuple(ids) for ids in tokenizer(pieces, add_special_tokens=False)["input_ids"]] if pieces else []
+    return [tuple(encoding.ids) for encoding in backend.encode_batch_fast(pieces, add_special_tokens=False)]

@@ -1,0 +1,150 @@
+"""Where examples come from and how an answer is graded.
+
+A `Task` is a frozen set of fields: the same fields give the same examples on every machine. `Generated` is the parent
+of the tasks that make their examples up: train, valid and test cannot share a question, because a question's hash says
+where it lives.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from tacit.answers import EXTRACTORS, equal, extract
+from tacit.errors import DataError, TacitError
+from tacit.example import Example, Template
+from tacit.registry import nearest
+from tacit.settings import Settings
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+# The part of all questions that lives in each held-out split of a generated task.
+HELD_OUT: Mapping[Split, float] = {"valid": 1 / 16, "test": 1 / 16}
+POSES = 256
+FRUITLESS = 10_000
+
+
+class Grade(NamedTuple):
+    """Whether an answer is right, what was read as the answer, and by which extractor."""
+
+    correct: bool
+    extracted: str | None
+    extractor: str
+
+
+class Task(Settings, ABC):
+    """Yields examples and grades answers. Subclasses are its recipes' fields."""
+
+    template: Template = Template()
+    """The words around question, steps and answer."""
+    extractor: str = "number@1"
+    """How the answer is found in what the model wrote, and compared: a name of tacit.answers.EXTRACTORS."""
+
+    @field_validator("extractor")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in EXTRACTORS:
+            raise ValueError(f"no extractor {value!r}{nearest(value, EXTRACTORS)}. Known: {', '.join(EXTRACTORS)}")
+        return value
+
+    @abstractmethod
+    def examples(self, split: Split) -> Iterable[Example]:
+        """The examples of a split: a list, or an iterator where the task streams."""
+
+    def grade(self, example: Example, text: str) -> Grade:
+        """Grade what was written after the question: what follows the template's cue, or all if no cue was written.
+
+        An answer that cannot be found is wrong.
+        """
+        cue = self.template.cue.strip()
+        found = extract(self.extractor, text.rsplit(cue, 1)[-1] if cue else text)
+        gold = extract(self.extractor, example.answer)
+        if gold is None:
+            gold = example.answer
+        return Grade(found is not None and equal(self.extractor, found, gold), found, self.extractor)
+
+    def choices(self, example: Example) -> tuple[str, str] | None:
+        """The two answers a question offers, in an order that does not tell which is right; None for open questions."""
+        return None
+
+    def words(self) -> list[str] | None:
+        """Every word that template kind symbolic can meet, for making a tokenizer; None where words are open-ended."""
+        return None
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that no task has."""
+    if split not in SPLITS:
+        raise TacitError(f"there is no split {split!r}{nearest(split, SPLITS)}. Splits: {', '.join(SPLITS)}")
+
+
+def home(key: str, held_out: Mapping[Split, float] = HELD_OUT) -> Split:
+    """The split a question belongs to, by its hash. `held_out` gives each other split its part of all questions."""
+    place = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") / 2**64
+    for split, share in held_out.items():
+        if place < share:
+            return split
+        place -= share
+    return "train"
+
+
+class Generated(Task):
+    """A task that draws its examples; each split has its own random numbers and its own questions."""
+
+    seed: int = Field(default=0, ge=0)
+    """Other seeds give other examples."""
+    train_rows: int = Field(default=10_000, ge=1)
+    """Examples of the train split."""
+    valid_rows: int = Field(default=500, ge=1)
+    """Examples of the valid split."""
+    test_rows: int = Field(default=500, ge=1)
+    """Examples of the test split."""
+
+    @abstractmethod
+    def problem(self, rng: np.random.Generator) -> Any:
+        """Draw what is to be solved."""
+
+    @abstractmethod
+    def pose(self, problem: Any, rng: np.random.Generator) -> Example:
+        """Put a problem into words, with fresh names and order, so that it can be put again for another split."""
+
+    def rows(self, split: Split) -> int:
+        """How many examples the split has."""
+        return {"train": self.train_rows, "valid": self.valid_rows, "test": self.test_rows}[split]
+
+    def rng(self, split: Split) -> np.random.Generator:
+        """The random numbers of a split, which no other split and no other seed shares."""
+        return np.random.default_rng([self.seed, SPLITS.index(split)])
+
+    def examples(self, split: Split) -> list[Example]:
+        check_split(split)
+        rng, wanted = self.rng(split), self.rows(split)
+        found: dict[str, Example] = {}
+        fruitless = 0
+        while len(found) < wanted:
+            example = self._posed(split, rng)
+            if example is None or example.question in found:
+                fruitless += 1
+                if fruitless > FRUITLESS:
+                    raise DataError(
+                        f"{type(self).__name__} with these settings has too few questions: found {len(found)} "
+                        f"of {wanted} for {split}; set {split}_rows lower, or make the problems larger"
+                    )
+                continue
+            found[example.question] = replace(example, id=f"{split}-{len(found)}")
+            fruitless = 0
+        return list(found.values())
+
+    def _posed(self, split: Split, rng: np.random.Generator) -> Example | None:
+        # A held-out split owns one question in sixteen, and wording a problem anew is cheaper than another problem.
+        problem = self.problem(rng)
+        for _ in range(POSES):
+            example = self.pose(problem, rng)
+            if home(example.question) == split:
+                return example
+        return None
