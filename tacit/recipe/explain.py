@@ -1,6 +1,7 @@
 """What pydantic finds wrong, as faults in our own words with path, hint and place."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic_core import ErrorDetails
 from tacit.recipe.choice import REGISTRIES
 from tacit.recipe.faults import Fault, brief
 from tacit.recipe.fields import group, nearest_path
-from tacit.recipe.reader import Layer, origin_of
+from tacit.recipe.reader import COMMAND_LINE, Layer, origin_of
 
 REASONS = {
     "int_type": "is not a whole number",
@@ -43,17 +44,20 @@ def from_pydantic(error: ValidationError, tree: Mapping[str, Any], layer: Layer)
     found: dict[str, list[ErrorDetails]] = {}
     for detail in error.errors():
         found.setdefault(_path(detail, tree), []).append(detail)
-    return [_fault(path, details, tree, layer) for path, details in found.items()]
+    # Of a field that may be a word or a list, the branch that got further says what was meant.
+    deepest = [path for path in found if not any(other.startswith(f"{path}.") for other in found)]
+    return [_fault(path, found[path], tree, layer) for path in deepest]
 
 
 def _path(detail: ErrorDetails, tree: Any) -> str:
     """The dotted path of an error; without the branches of a union, which pydantic names there but recipes do not."""
-    words = []
+    words, known = [], True
     for word in detail["loc"]:
-        if (isinstance(tree, dict) and word in tree) or (isinstance(tree, list) and word in range(len(tree))):
+        known = (isinstance(tree, dict) and word in tree) or (isinstance(tree, list) and word in range(len(tree)))
+        if known:
             tree = tree[word]  # pyright: ignore[reportCallIssue, reportArgumentType]
             words.append(str(word))
-    if detail["type"] == "missing":
+    if detail["type"] == "missing" and not known:
         words.append(str(detail["loc"][-1]))
     return ".".join(words)
 
@@ -77,7 +81,8 @@ def _fault(path: str, details: Sequence[ErrorDetails], tree: Mapping[str, Any], 
     near = next(iter(get_close_matches(value, words, n=1, cutoff=0.5)), None) if isinstance(value, str) else None
     reason = f"{brief(value)} {' and '.join(map(_reason, details))}"
     if kind == "string_type" and isinstance(value, int | float):
-        reason += f"; as text it is '\"{brief(value)}\"'"
+        text = f'"{brief(value)}"'
+        reason += f"; as text it is {shlex.quote(text) if origin == COMMAND_LINE else text}"
     if kind == "model_type" and path in REGISTRIES:
         reason += f"; set {path}.name to choose one"
     return Fault(path, reason, value, near, origin)

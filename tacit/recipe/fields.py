@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from textwrap import wrap
 from typing import Any, Literal, Union, get_args
 
-from pydantic import create_model
+from pydantic import Field, create_model
 from pydantic_core import to_jsonable_python
 
 from tacit.errors import RecipeError
@@ -116,7 +116,8 @@ def json_schema() -> dict[str, Any]:
     more: dict[str, Any] = {"extends": (str | list[str], [])}
     for kind, registry in REGISTRIES.items():
         classes = [_named(kind, name, resolve(registry, name, kind)) for name in sorted(registry)]
-        more[kind] = (Union[tuple(classes)] if classes else dict[str, Any], None)  # noqa: UP007 - built at run time
+        about = Field(None, description=Recipe.model_fields[kind].description)
+        more[kind] = (Union[tuple(classes)] if classes else dict[str, Any], about)  # noqa: UP007 - built at run time
     cls = create_model("Recipe", __base__=Recipe, **more)
     schema = cls.model_json_schema()
     for part in [schema, *schema.get("$defs", {}).values()]:

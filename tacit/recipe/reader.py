@@ -28,6 +28,7 @@ Layer = dict[str, Setting]
 SHORT = {"seed": "train.seed"}
 """Overrides that need no dots."""
 
+COMMAND_LINE = "command line"
 TAG = "tag:yaml.org,2002:"
 SCALARS = [
     ("null", r"^(~|null|Null|NULL|)$", ["~", "n", "N", ""]),
@@ -58,6 +59,12 @@ class _Writer(yaml.SafeDumper):
         return True
 
 
+def _text(writer: _Writer, text: str) -> yaml.Node:
+    """Line breaks and other invisible characters are written as escapes: readable, and safe from folding."""
+    return writer.represent_scalar(f"{TAG}str", text, style=None if text.isprintable() else '"')
+
+
+_Writer.add_representer(str, _text)
 for _kind, _pattern, _first in SCALARS:
     for _class in (_Reader, _Writer):
         _class.add_implicit_resolver(TAG + _kind, re.compile(_pattern), _first)
@@ -94,13 +101,13 @@ def read_words(words: Iterable[str]) -> tuple[Layer, list[Fault]]:
         path, equals, text = word.partition("=")
         if not equals or not path:
             remedy = f"an override is written {path or 'train.steps'}=VALUE"
-            faults.append(Fault(path or word, remedy, word, origin="command line"))
+            faults.append(Fault(path or word, remedy, word, origin=COMMAND_LINE))
             continue
         try:
-            put(layer, SHORT.get(path, path), scalar(text), "command line")
+            put(layer, SHORT.get(path, path), scalar(text), COMMAND_LINE)
         except yaml.YAMLError:
             remedy = f"{text} cannot be read; close the brackets, or quote the text"
-            faults.append(Fault(path, remedy, text, origin="command line"))
+            faults.append(Fault(path, remedy, text, origin=COMMAND_LINE))
     return layer, faults
 
 
@@ -144,8 +151,8 @@ def flatten(values: Mapping[str, Any], origin: str) -> Layer:
 
 
 def origin_of(path: str, layer: Layer) -> str:
-    """Where a path was set, or the list it stands in, or the first value below it; empty where nothing is."""
-    return next((setting.origin for known, setting in layer.items() if touches(known, path)), "")
+    """Where a path was set, or the list it stands in, or what was last set below it; empty where nothing is."""
+    return next((setting.origin for known, setting in reversed(layer.items()) if touches(known, path)), "")
 
 
 def tree(layer: Layer) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _model(model: Model) -> Iterator[Conflict]:
             ("model.path", "model.tiny"),
         )
     if model.path is not None and model.tiny is not None:
-        yield Conflict("model.path and model.tiny exclude each other; set one to null", ("model.tiny", "model.path"))
+        yield Conflict("model.path and model.tiny exclude each other; set one to null", ("model.path", "model.tiny"))
     if model.path is not None and model.tokenizer in BUILT:
         yield Conflict(
             f"existing weights know their own tokens, not those of a new {model.tokenizer} tokenizer; "

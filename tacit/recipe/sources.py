@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tacit.errors import RecipeError
-from tacit.recipe.faults import Fault
+from tacit.recipe.faults import Fault, brief
 from tacit.recipe.layers import overlay
 from tacit.recipe.reader import Layer, read_yaml
 from tacit.registry import nearest
@@ -89,6 +89,7 @@ def _extended(own: Layer, faults: list[Fault]) -> list[tuple[str, str]]:
     if setting is None:
         return []
     given = setting.value if isinstance(setting.value, list) else [setting.value]
-    wrong = [name for name in given if not isinstance(name, str)]
-    faults += [Fault("extends", "is not the name of a recipe", name, origin=setting.origin) for name in wrong]
+    for name in given:
+        if not isinstance(name, str):
+            faults.append(Fault("extends", f"{brief(name)} is not the name of a recipe", name, None, setting.origin))
     return [(name, setting.origin) for name in given if isinstance(name, str)]
