@@ -57,19 +57,22 @@ def _fields(registry: Any, kind: str, name: Any) -> set[str]:
     return set(resolve(registry, name, kind).model_fields) if isinstance(name, str) and name in registry else set()
 
 
-def shrink(layer: Layer) -> Layer:
-    """What `--tiny` sets on top of a recipe: two layers, 32 examples and two steps, whatever they were.
+SIZES = ("model.tiny.hidden", "model.tiny.heads", "model.tiny.kv_heads", "model.tiny.mlp")
 
-    Whatever depends on the size of the model, the batch or the device goes back to its smallest form, so that every
-    recipe runs on a CPU in seconds. The family of a model from scratch, precision and adapters stay and are tried.
+
+def shrink(layer: Layer) -> Layer:
+    """What `--tiny` makes of a recipe: two layers, 32 examples and two steps, whatever they were.
+
+    What depends on the size of the model, the batch or the device goes back to its smallest form, so that every recipe
+    runs on a CPU in seconds. The family of a model from scratch, precision and adapters stay, and so are tried.
     """
-    small = {"layers": 2, "hidden": 64, "heads": 2, "kv_heads": None, "mlp": None}
-    values: dict[str, Any] = {f"model.tiny.{name}": size for name, size in small.items()}
-    values |= {"train.limit": 32, "eval.limit": 32, "train.steps": 2, "train.batch": 8, "train.micro_batch": "auto"}
-    values |= {"train.tokens_per_batch": None, "train.warmup": 0, "train.warmup_per_stage": False}
-    values |= {"train.optimizer": "adamw", "train.track": "none", "model.attention": "auto", "eval.max_tokens": 16}
+    values = {"model.tiny.layers": 2, "train.steps": 2, "train.limit": 32, "eval.limit": 32, "eval.max_tokens": 16}
+    values |= {"train.batch": 8, "train.micro_batch": "auto", "train.tokens_per_batch": None}
+    values |= {"train.warmup": 0, "train.warmup_per_stage": False, "train.optimizer": "adamw", "train.track": "none"}
+    values |= {"model.attention": "auto"}
     if _under("model.path", layer):
         values["model.tokenizer"] = "character"
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
-    return flatten(values, "--tiny")
+    rest = {path: setting for path, setting in layer.items() if path not in SIZES}
+    return overlay(rest, flatten(values, "--tiny"))

@@ -6,6 +6,7 @@ a value cannot be decoded, the rules between sections still judge all the others
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -44,7 +45,7 @@ class Loaded:
 
 
 def load(
-    name_or_path: str, overrides: Sequence[str] | Mapping[str, Any] = (), tiny: bool = False, disk: bool = True
+    name_or_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = (), tiny: bool = False, disk: bool = True
 ) -> Loaded:
     """The recipe of a name or a YAML file, with `key=value` words or a mapping on top; all its faults in one error.
 
@@ -54,7 +55,7 @@ def load(
     layer, faults = read(source)
     incomplete = any(fault.path == "extends" for fault in faults)
     if tiny:
-        layer = overlay(layer, shrink(layer))
+        layer = shrink(layer)
     given, wrong = (read_mapping(overrides), []) if isinstance(overrides, Mapping) else read_words(overrides)
     layer = overlay(layer, given)
     _name(layer, source.name)
