@@ -1,0 +1,42 @@
+"""The command `tacit`: one small file per verb, each calling one function elsewhere.
+
+Verbs import what they need inside their function, so that `tacit --help` loads no torch. A new verb is a file here and
+a name in `VERBS`.
+"""
+
+import sys
+
+import typer
+
+from tacit.cli.check import check
+from tacit.cli.ls import ls
+from tacit.cli.show import show
+from tacit.errors import TacitError
+
+VERBS = (ls, show, check)
+TRACEBACK = "--traceback"
+
+app = typer.Typer(
+    name="tacit",
+    help="Language models that think without writing it down.",
+    epilog=f"{TRACEBACK} anywhere on the line shows where an error comes from. "
+    "Exit codes: 0 done, 1 a mistake in what was asked, 2 usage, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for verb in VERBS:
+    app.command()(verb)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run one command line. A user's mistake ends on one screen with exit code 1, whichever verb it comes from."""
+    words = sys.argv[1:] if words is None else words
+    try:
+        app([word for word in words if word != TRACEBACK], prog_name="tacit")
+    except TacitError as error:
+        if TRACEBACK in words:
+            raise
+        print(error, file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,5 @@
+"""`python -m tacit.cli`, for launchers that start modules."""
+
+from tacit.cli import main
+
+main()

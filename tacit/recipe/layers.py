@@ -1,0 +1,78 @@
+"""Layers on layers: what a later one changes, and what it leaves behind.
+
+Plain values are simply replaced. Two things are not plain. A new `method.name` has other fields than the old one, and
+`model.path` stands instead of `model.tiny`: values that were inherited for the old choice would only be in the way, so
+they are dropped. Values that stand in the same layer as the new choice were meant, and stay to be judged.
+"""
+
+from typing import Any
+
+from tacit.recipe.choice import REGISTRIES
+from tacit.recipe.reader import Layer, flatten, put
+from tacit.registry import resolve
+
+RIVALS = [
+    ("model.path", "model.tiny", ["model.tokenizer", "model.vocabulary"]),
+    ("model.tiny", "model.path", ["model.revision"]),
+    ("train.steps", "train.epochs", []),
+    ("train.epochs", "train.steps", []),
+]
+"""Setting the first replaces the second, together with what only made sense beside it."""
+
+
+def overlay(base: Layer, top: Layer) -> Layer:
+    """Both layers in one; the top one wins, place by place."""
+    gone = outdated(base, top)
+    merged = {path: setting for path, setting in base.items() if path not in gone}
+    for path, setting in top.items():
+        put(merged, path, setting.value, setting.origin)
+    return merged
+
+
+def outdated(base: Layer, top: Layer) -> set[str]:
+    """The inherited paths that the choices of the top layer make meaningless."""
+    left = set()
+    for chosen, rival, company in RIVALS:
+        if _under(chosen, top) and _under(rival, base):
+            left |= {path for gone in [rival, *company] for path in _under(gone, base)}
+    for kind, registry in REGISTRIES.items():
+        name, old = top.get(f"{kind}.name"), base.get(f"{kind}.name")
+        if name and old and name.value != old.value:
+            known = _fields(registry, kind, name.value)
+            left |= {path for path in _under(kind, base) if path.split(".")[1] not in known}
+    return left - {f"{kind}.name" for kind in REGISTRIES}
+
+
+def _under(group: str, layer: Layer) -> list[str]:
+    """The paths at or below a group that hold something; null takes nothing's place."""
+    return [
+        path
+        for path, setting in layer.items()
+        if (path == group or path.startswith(f"{group}.")) and (path != group or setting.value is not None)
+    ]
+
+
+def _fields(registry: Any, kind: str, name: Any) -> set[str]:
+    """No fields for an unknown name: it is a fault of its own, and the old fields would only add noise."""
+    return set(resolve(registry, name, kind).model_fields) if isinstance(name, str) and name in registry else set()
+
+
+SIZES = ("model.tiny.hidden", "model.tiny.heads", "model.tiny.kv_heads", "model.tiny.mlp")
+
+
+def shrink(layer: Layer) -> Layer:
+    """What `--tiny` makes of a recipe: two layers, 32 examples and two steps, whatever they were.
+
+    What depends on the size of the model, the batch or the device goes back to its smallest form, so that every recipe
+    runs on a CPU in seconds. The family of a model from scratch, precision and adapters stay, and so are tried.
+    """
+    values = {"model.tiny.layers": 2, "train.steps": 2, "train.limit": 32, "eval.limit": 32, "eval.max_tokens": 16}
+    values |= {"train.batch": 8, "train.micro_batch": "auto", "train.tokens_per_batch": None}
+    values |= {"train.warmup": 0, "train.warmup_per_stage": False, "train.optimizer": "adamw", "train.track": "none"}
+    values |= {"model.attention": "auto"}
+    if _under("model.path", layer):
+        values["model.tokenizer"] = "character"
+    if "model.lora.targets" in layer:
+        values["model.lora.targets"] = "auto"
+    rest = {path: setting for path, setting in layer.items() if path not in SIZES}
+    return overlay(rest, flatten(values, "--tiny"))

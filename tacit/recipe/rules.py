@@ -1,0 +1,156 @@
+"""Which values cannot stand together, all in one place: plain conditions, each with a sentence and a remedy.
+
+Limits of a single value are in the schema; what concerns one task or method alone is checked by its own class.
+"""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from tacit.recipe.schema import Model, Recipe, Scratch
+from tacit.recipe.sources import default_folder, names
+from tacit.recipe.training import Train
+
+
+class Conflict(NamedTuple):
+    """Values that do not go together."""
+
+    sentence: str
+    paths: tuple[str, ...]
+    """All fields that the sentence depends on; the fault is shown at the first that the recipe sets."""
+
+
+BUILT = ("character", "word", "bpe")
+"""Tokenizers that are built from the training examples."""
+
+
+def impossible(recipe: Recipe) -> Iterator[Conflict]:
+    """Combinations that cannot work on any machine. Reads everything but the task and the method."""
+    yield from _model(recipe.model)
+    if recipe.model.tiny:
+        yield from _scratch(recipe.model.tiny)
+    yield from _training(recipe.train)
+    model, train, evaluation = recipe.model, recipe.train, recipe.eval
+    if train.precision == "bf16_weights" and model.dtype == "fp32":
+        yield Conflict(
+            "fp32 weights cannot be trained as bf16 weights; set model.dtype: auto, or train.precision: bf16",
+            ("model.dtype", "train.precision"),
+        )
+    if model.dtype == "bf16" and model.lora is None and train.precision != "bf16_weights":
+        yield Conflict(
+            f"without lora all weights are trained, and train.precision {train.precision} keeps them in fp32; "
+            "set model.dtype: auto, or train.precision: bf16_weights",
+            ("model.dtype", "train.precision", "model.lora"),
+        )
+    if model.attention == "flash_attention_2" and train.precision == "fp32" and model.dtype != "bf16":
+        yield Conflict(
+            "flash attention computes in 16 bits only; set train.precision: bf16, or model.attention: sdpa",
+            ("model.attention", "train.precision", "model.dtype"),
+        )
+    if evaluation.samples > 1 and evaluation.temperature == 0:
+        yield Conflict(
+            f"{evaluation.samples} samples at temperature 0 are all the same; set eval.temperature, or eval.samples: 1",
+            ("eval.samples", "eval.temperature"),
+        )
+
+
+def _model(model: Model) -> Iterator[Conflict]:
+    if model.path is None and model.tiny is None:
+        yield Conflict(
+            "there is no model; set model.path to a folder or hub id, or model.tiny: {layers: 2} for one from scratch",
+            ("model.path", "model.tiny"),
+        )
+    if model.path is not None and model.tiny is not None:
+        yield Conflict("model.path and model.tiny exclude each other; set one to null", ("model.path", "model.tiny"))
+    if model.path is not None and model.tokenizer in BUILT:
+        yield Conflict(
+            f"existing weights know their own tokens, not those of a new {model.tokenizer} tokenizer; "
+            "set model.tokenizer: auto",
+            ("model.tokenizer", "model.path"),
+        )
+    if model.revision is not None and model.path is None:
+        yield Conflict("a revision belongs to model.path, which is not set", ("model.revision", "model.path"))
+    if model.tokenizer == "bpe" and model.vocabulary is None:
+        yield Conflict(
+            "a bpe tokenizer needs a size; set model.vocabulary: 2000, say", ("model.tokenizer", "model.vocabulary")
+        )
+    if model.vocabulary is not None and model.tokenizer != "bpe":
+        yield Conflict(
+            f"only a bpe tokenizer has a size to set, and model.tokenizer is {model.tokenizer}; "
+            "set model.vocabulary: null, or model.tokenizer: bpe",
+            ("model.vocabulary", "model.tokenizer"),
+        )
+
+
+def _scratch(tiny: Scratch) -> Iterator[Conflict]:
+    if tiny.family == "gru":
+        return
+    if tiny.hidden % tiny.heads:
+        yield Conflict(
+            f"a width of {tiny.hidden} cannot be shared by {tiny.heads} heads; set a divisor of {tiny.hidden}",
+            ("model.tiny.heads", "model.tiny.hidden"),
+        )
+    if tiny.kv_heads and tiny.heads % tiny.kv_heads:
+        yield Conflict(
+            f"{tiny.heads} heads cannot share {tiny.kv_heads} key and value heads; set a divisor of {tiny.heads}",
+            ("model.tiny.kv_heads", "model.tiny.heads"),
+        )
+
+
+def _training(train: Train) -> Iterator[Conflict]:
+    if train.steps is None and train.epochs is None:
+        yield Conflict("there is no end to training; set train.steps or train.epochs", ("train.steps", "train.epochs"))
+    if train.steps is not None and train.epochs is not None:
+        yield Conflict(
+            "train.steps and train.epochs exclude each other; set one to null", ("train.steps", "train.epochs")
+        )
+    micro = train.micro_batch
+    if isinstance(micro, int) and micro < train.batch and train.batch % micro:
+        yield Conflict(
+            f"{train.batch} rows cannot be split into micro-batches of {micro}; set a divisor of it, or auto",
+            ("train.micro_batch", "train.batch"),
+        )
+    if train.checkpointing and train.latents.schedule == "cached":
+        yield Conflict(
+            "gradient checkpointing switches the model's cache off, and cached silent steps need it; set "
+            "train.latents.schedule: recompute (same numbers; slower, but only where there are silent steps), or "
+            "train.checkpointing: false",
+            ("train.checkpointing", "train.latents.schedule"),
+        )
+    if train.latents.schedule == "jacobi" and train.latents.rounds is None:
+        yield Conflict(
+            "jacobi needs its number of rounds; set train.latents.rounds: 3, say",
+            ("train.latents.schedule", "train.latents.rounds"),
+        )
+    if train.latents.schedule != "jacobi" and train.latents.rounds is not None:
+        yield Conflict(
+            f"only jacobi goes in rounds, and the schedule is {train.latents.schedule}; set train.latents.rounds: null",
+            ("train.latents.rounds", "train.latents.schedule"),
+        )
+    if train.warmup_per_stage and train.warmup == 0:
+        yield Conflict("there is no warm-up to repeat; set train.warmup", ("train.warmup_per_stage", "train.warmup"))
+    if train.schedule == "constant" and train.decay_to:
+        yield Conflict(
+            "a constant learning rate does not decay; set train.schedule: cosine, or train.decay_to: 0",
+            ("train.decay_to", "train.schedule"),
+        )
+
+
+def absent(recipe: Recipe) -> Iterator[Conflict]:
+    """What this machine does not have: folders that another run should have made, and optional packages."""
+    for path, given in (("model.path", recipe.model.path), ("model.tokenizer", recipe.model.tokenizer)):
+        if given and _is_folder(given) and not Path(given).expanduser().exists():
+            maker = next((name for name in names() if given.startswith(f"{default_folder(name)}/")), None)
+            remedy = f"; train it first with tacit train {maker}" if maker else ""
+            yield Conflict(f"{given} does not exist{remedy}", (path,))
+    if recipe.train.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
+        yield Conflict("adamw_8bit needs the package bitsandbytes; install it, or set adamw", ("train.optimizer",))
+    track = recipe.train.track
+    if track != "none" and find_spec(track) is None:
+        yield Conflict(f"{track} is not installed; pip install {track}, or set train.track: none", ("train.track",))
+
+
+def _is_folder(given: str) -> bool:
+    """Whether a path can only be a folder: hub ids have one slash at most, and do not start like a path."""
+    return given.startswith((".", "/", "~", "runs/")) or given.count("/") > 1

@@ -1,0 +1,115 @@
+"""The sections `train` and `eval` of a recipe.
+
+Batches are written as what the optimizer sees, not per device; what may differ between machines (`micro_batch`,
+`precision`, `checkpointing`) changes speed and memory, not the mathematics.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tacit.settings import Settings
+
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def no_half(given: Any) -> Any:
+    """Refuse fp16 by name: a list of the legal values would not say what is wrong with it."""
+    if given in ("fp16", "float16", "half"):
+        raise ValueError(
+            "fp16 is not offered: its narrow range overflows in chains of silent steps, and a loss scaler would hide "
+            "that by skipping steps; set bf16, or fp32 where the device has no bf16"
+        )
+    return given
+
+
+class Latents(Settings):
+    """In which order silent steps are computed. Exact schedules give the same numbers at different prices."""
+
+    schedule: Literal["cached", "recompute", "jacobi"] = "cached"
+    """cached: one read per silent step. recompute: from the start for every silent step, without a cache, slower, works
+    with gradient checkpointing. jacobi: all silent steps at once, in rounds; exact when rounds reach their number."""
+    rounds: Count | None = None
+    """Rounds of the jacobi schedule."""
+
+
+class Train(Settings):
+    """Optimisation."""
+
+    steps: Count | None = None
+    """Optimizer steps; set this or epochs."""
+    epochs: Positive | None = None
+    """Passes over the training examples; set this or steps."""
+    limit: Count | None = None
+    """Train on the first so many examples only."""
+    batch: Count = 32
+    """Examples per optimizer step, over all ranks and micro-batches."""
+    micro_batch: Count | Literal["auto"] = "auto"
+    """Examples per rank and forward pass; auto takes the whole share and halves it when memory runs out."""
+    tokens_per_batch: Count | None = None
+    """Gather examples of similar length into batches of at most so many tokens, padding included; batch is then the
+    largest number of examples."""
+    lr: Positive = 1e-4
+    """The highest learning rate."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """What the learning rate does after the warm-up."""
+    warmup: Natural = 0
+    """Steps in which the learning rate rises from zero."""
+    warmup_per_stage: bool = False
+    """Warm up again at the start of every stage of a curriculum."""
+    decay_to: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Where linear and cosine end, as a share of lr."""
+    clip: Positive | None = 1.0
+    """Largest gradient norm; null leaves gradients as they are."""
+    weight_decay: NotNegative = 0.01
+    """Decoupled weight decay, on matrices; not on biases, norms and the thought tokens' embeddings."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """Decay of AdamW's two running averages."""
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    """adamw_8bit keeps the running averages in 8 bits, on CUDA, and needs bitsandbytes."""
+    reset_optimizer: Literal["never", "stage", "epoch"] = "never"
+    """When the optimizer forgets its running averages: never, when a curriculum's stage changes, or at every epoch."""
+    seed: Natural = 0
+    """Seed of initial weights, order of examples, dropout and sampling."""
+    precision: Annotated[Literal["fp32", "bf16", "bf16_weights"], BeforeValidator(no_half)] = "fp32"
+    """bf16: bf16 arithmetic over fp32 weights. bf16_weights: the trained weights are bf16 too; half the memory, but
+    small updates are rounded away."""
+    latents: Latents = Latents()
+    """How silent steps are computed."""
+    checkpointing: bool = False
+    """Trade time for memory by computing activations again in the backward pass."""
+    save_every: Count | None = None
+    """Steps between checkpoints; null saves only the final model."""
+    keep: Count = 3
+    """How many checkpoints stay on disk: the newest ones, and the best."""
+    log_every: Count = 10
+    """Steps between lines of metrics.jsonl."""
+    time_limit: Positive | None = None
+    """Minutes after which training saves and stops, ready to be resumed."""
+    track: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
+    """A tracker to send metrics to, besides the run folder."""
+
+
+class Eval(Settings):
+    """Evaluation: prompts are answered by generation and graded by the task."""
+
+    every: Count | None = None
+    """Steps between evaluations; null evaluates only at the end."""
+    limit: Count | None = None
+    """Evaluate on the first so many examples only."""
+    split: str = "valid"
+    """Which split of the task."""
+    batch: Count = 32
+    """Prompts answered at once."""
+    max_tokens: Count = 128
+    """Longest answer in tokens, thoughts in words included."""
+    temperature: NotNegative = 0.0
+    """Sampling temperature; 0 always takes the most likely token."""
+    samples: Count = 1
+    """Answers per question; accuracy is then their mean."""
+    best_metric: str = "accuracy"
+    """Which evaluation number decides what the best checkpoint is; a minus sign before it means that less is better."""
