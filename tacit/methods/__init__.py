@@ -1,3 +1,9 @@
 """The methods by name. A new one is one file, one line here and one recipe."""
 
-METHODS: dict[str, object] = {}
+METHODS: dict[str, object] = {
+    "cot": "tacit.methods.cot:Cot",
+    "no_cot": "tacit.methods.cot:NoCot",
+    "no_thoughts": "tacit.methods.cot:NoThoughts",
+    "coconut": "tacit.methods.coconut:Coconut",
+    "pause": "tacit.methods.pause:Pause",
+}

@@ -1,0 +1,117 @@
+"""One way of thinking: how an example is laid out for learning, where an answer starts, and what is learned from it.
+
+A method is a frozen set of fields, which are its hyperparameters. It never touches a cache, a position or a label tensor:
+it writes layouts, and the engine does the rest. Read in order, its methods are a sentence: lay the example out for this
+stage, act, learn.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from tacit.example import Encoded
+from tacit.feedback import Thinking
+from tacit.layout import Layout, Segment
+from tacit.settings import Settings
+from tacit.vocab import Vocab
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tacit.thinker import Thinker
+
+
+class Progress(NamedTuple):
+    """Where training stands, for curricula."""
+
+    step: int
+    """Optimizer steps done."""
+    epoch: float
+    """Passes over the training examples, with its fraction."""
+    steps: int
+    """Optimizer steps planned."""
+
+
+@dataclass
+class Lesson:
+    """What one micro-batch learns from. `views` are tensors; each has `learned` (how many tokens it teaches) and `to`."""
+
+    views: dict[str, Any]
+    rows: int
+    examples: Sequence[Encoded] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to(self, device) -> "Lesson":
+        return Lesson(
+            {name: view.to(device) for name, view in self.views.items()}, self.rows, self.examples, self.extra
+        )
+
+    def counts(self) -> dict[str, float]:
+        """Learned tokens of each view, and rows: what losses are divided by, once summed over the whole step."""
+        return {name: view.learned for name, view in self.views.items()} | {"rows": float(self.rows)}
+
+
+class Loss(NamedTuple):
+    """The number to minimise, and the numbers to log."""
+
+    total: "Tensor"
+    parts: dict[str, "Tensor"] = {}  # noqa: RUF012 (a NamedTuple's default, never changed)
+
+
+class Method(Settings, ABC):
+    """Abstract or final: no method inherits from another."""
+
+    tokens: ClassVar[tuple[str, ...]] = ()
+    """Tokens it needs besides those of thoughts, such as `<pause>`."""
+
+    def thinking(self) -> Thinking:
+        """The learned parts and the kind of silent steps it needs."""
+        return Thinking()
+
+    def stage(self, at: Progress) -> int:
+        """Where its curriculum stands; 0 where it has none."""
+        return 0
+
+    @abstractmethod
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+        """One or more views of an example at a stage."""
+
+    @abstractmethod
+    def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
+        """Where an answer starts; `stage` is the one being trained, or None when training is over."""
+
+    def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
+        """Views as tensors."""
+        from tacit.batch import Batch
+
+        return {name: Batch.of([row[name] for row in rows], vocab) for name in rows[0]}
+
+    def rollout(self, thinker: "Thinker", lesson: Lesson) -> Lesson:
+        """Act before learning."""
+        return lesson
+
+    def loss(self, thinker: "Thinker", lesson: Lesson, counts: dict[str, Any]) -> Loss:
+        """Learn. `counts` are those of the whole optimizer step, over all micro-batches and processes."""
+        total = thinker.loss(lesson.views["main"], counts["main"])
+        return Loss(total, {"nll": total.detach()})
+
+
+def question(ex: Encoded) -> Segment:
+    return Segment("question", ex.question)
+
+
+def steps(ex: Encoded, start: int = 0, learn: float = 1.0) -> Segment:
+    """The written steps from number `start` on."""
+    return Segment("steps", [i for step in ex.steps[start:] for i in step], learn)
+
+
+def cue(ex: Encoded, learn: float = 1.0) -> Segment:
+    return Segment("cue", ex.cue, learn)
+
+
+def answer(ex: Encoded, vocab: Vocab, learn: float = 1.0) -> Segment:
+    """The answer and the end of the text."""
+    return Segment("answer", (*ex.answer, vocab.eos), learn)
