@@ -1,7 +1,10 @@
 """A causal language model that can think: the model, its tokenizer, and the few learned parts that thinking needs."""
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +14,14 @@ from tacit.engine.complete import Completion, complete
 from tacit.engine.door import Door, open_door
 from tacit.engine.run import Trace, run
 from tacit.engine.sampling import Sampling
-from tacit.feedback import Feedback, Thinking
+from tacit.errors import ModelError
+from tacit.feedback import Feedback
 from tacit.layout import Layout
 from tacit.objectives import nll
+from tacit.thinking import Thinking
 from tacit.vocab import Vocab
+
+FORMAT = 1
 
 
 class Thinker(nn.Module):
@@ -27,6 +34,8 @@ class Thinker(nn.Module):
         self.vocab = vocab
         self.thinking = thinking or Thinking()
         self.feedback = Feedback(self.thinking, self.door)
+        self.facts: dict[str, Any] = {}
+        """What `thought.json` said: the method and the task that made this thinker."""
 
     @cached_property
     def door(self) -> Door:
@@ -51,6 +60,49 @@ class Thinker(nn.Module):
         logits = self.door.head(hidden)
         return confine(logits, said, self.vocab) if self.thinking.confine else logits
 
+    def save_pretrained(self, folder: str | Path, about: dict[str, Any] | None = None) -> None:
+        """An ordinary model folder and two more files: `thought.json` (what kind of thinker; `about` says which method and
+        task made it) and `thought.safetensors` (the learned parts)."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        state = {name: tensor.contiguous() for name, tensor in self.feedback.state_dict().items()}
+        save_file(state, folder / "thought.safetensors", {"format": "pt"})
+        facts = {
+            "format": FORMAT,
+            "tokens": list(self.vocab.extra),
+            "thinking": self.thinking.model_dump(mode="json"),
+            **(about or {}),
+        }
+        (folder / "thought.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, attention: str = "auto"
+    ) -> "Thinker":
+        """A folder written by `save_pretrained`, or any causal language model, which then thinks as Coconut does."""
+        from safetensors.torch import load_file
+
+        from tacit.models.loading import load_base
+        from tacit.models.tokens import add_tokens, find_tokens, make_rows
+
+        path = Path(folder)
+        model, tokenizer = load_base(str(folder), dtype=dtype, attention=attention)
+        if not (path / "thought.json").exists():
+            before = set(tokenizer.get_vocab().values())
+            vocab = add_tokens(tokenizer)
+            fresh = [i for i in (vocab.open, vocab.latent, vocab.close) if i not in before]
+            if fresh:
+                make_rows(model, tokenizer, fresh)
+            return cls(model, tokenizer, vocab)
+        facts = read_facts(path)
+        thinker = cls(model, tokenizer, find_tokens(tokenizer, facts["tokens"]), Thinking(**facts["thinking"]))
+        thinker.feedback.load_state_dict(load_file(path / "thought.safetensors"))
+        thinker.facts = facts
+        return thinker
+
     def forward(self, batch: Batch, **options) -> Trace:
         return run(self, batch, **options)
 
@@ -69,3 +121,17 @@ def confine(logits: Tensor, said: Tensor, vocab: Vocab) -> Tensor:
     decision = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
     decision[[vocab.latent, vocab.close]] = True
     return logits.masked_fill(thinking ^ decision, float("-inf"))
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """`thought.json`, if this version can read it."""
+    try:
+        facts = json.loads((folder / "thought.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / 'thought.json'} cannot be read ({error}); copy the folder again") from error
+    if facts.get("format") != FORMAT:
+        raise ModelError(
+            f"{folder} was written in format {facts.get('format')}, and this version reads format {FORMAT}. "
+            "Use the version of tacit named in its manifest"
+        )
+    return facts

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from tacit.example import Encoded
-from tacit.feedback import Thinking
 from tacit.layout import Layout, Segment
 from tacit.settings import Settings
+from tacit.thinking import Thinking
 from tacit.vocab import Vocab
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from tacit.example import Encoded
-from tacit.feedback import Thinking
 from tacit.layout import Layout
 from tacit.methods.base import answer, cue, question, steps
 from tacit.methods.curriculum import Staged
+from tacit.thinking import Thinking
 from tacit.vocab import Vocab
 
 

@@ -8,10 +8,10 @@ before an answer that is learned without steps from the start.
 import numpy as np
 
 from tacit.example import Encoded
-from tacit.feedback import Thinking
 from tacit.layout import Layout
 from tacit.methods.base import answer, cue, question, steps
 from tacit.methods.curriculum import Staged
+from tacit.thinking import Thinking
 from tacit.vocab import Vocab
 
 
