@@ -91,10 +91,13 @@ def complete(
     training = thinker.training
     thinker.eval()  # what is sampled and what is scored must be one policy, so no dropout
     try:
-        with torch.no_grad():
-            return _Sampler(thinker, prompts, each, slots or len(prompts), on_token).run()
+        with torch.inference_mode():
+            done = _Sampler(thinker, prompts, each, slots or len(prompts), on_token).run()
     finally:
         thinker.train(training)
+    for completion in done:  # tensors of inference mode could not be learned from later
+        completion.thoughts = [vector.clone() for vector in completion.thoughts]
+    return done
 
 
 class _Sampler:
