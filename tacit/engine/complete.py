@@ -4,7 +4,7 @@ A row is always in one of two states: it still has tokens that were decided befo
 latent on, or a forced </think>), or its next token is sampled. So rows that think, rows that write and rows that have just
 joined advance together, one column at a time. A finished row leaves and a waiting prompt takes its slot.
 
-Shapes: B rows in flight, H hidden size, E embedding size.
+Shapes: B rows in flight, S states of a column (see `last_states`), H hidden size, E embedding size.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from tacit.engine.prompts import Head, PromptReader
+from tacit.engine.prompts import Head, PromptReader, last_states
 from tacit.engine.sampling import Sampling, choose, uniforms
 from tacit.engine.stream import Stream
 from tacit.errors import DataError
@@ -59,14 +59,14 @@ class _Row:
     """The token in the last column read."""
     chance: Iterator[float]
     """The random numbers of this prompt."""
+    said: int = 0
+    """Tokens sampled, silent steps not counted."""
     written: list[int] = field(default_factory=list)
+    """Those of them that are text."""
     shown: int = 0
     alive: bool = True
     span: int = 0
     """Silent steps of the thought under way."""
-
-    def draw(self) -> float:
-        return next(self.chance)
 
 
 def complete(
@@ -104,7 +104,7 @@ class _Sampler:
     def __init__(self, thinker, prompts: Sequence[Layout], samplings: list[Sampling], slots: int, on_token):
         self.thinker, self.samplings, self.slots, self.on_token = thinker, samplings, slots, on_token
         self.vocab, self.door, self.device = thinker.vocab, thinker.door, thinker.device
-        self.silent = {self.vocab.open, self.vocab.latent, self.vocab.close, *self.vocab.extra.values()}
+        self.unwritten = {self.vocab.open, self.vocab.close, self.vocab.eos, *self.vocab.extra.values()}
         self.prompts = list(prompts)
         self._check()
         self.heads = [self._head(p) for p in self.prompts]
@@ -113,7 +113,7 @@ class _Sampler:
         self.done: dict[int, Completion] = {}
         self.rows: list[_Row] = []
         self.stream: Stream | None = None
-        self.hidden = torch.empty(0)  # (B, H) of the last column
+        self.states = torch.empty(0)  # (B, S, H) of the last column
 
     def _check(self) -> None:
         for i, prompt in enumerate(self.prompts):
@@ -128,7 +128,9 @@ class _Sampler:
 
     def _head(self, layout: Layout) -> Head:
         ids = layout.ids
-        n = ids.index(self.vocab.latent) if self.vocab.latent in ids else len(ids)
+        # Thoughts made in rounds are made all at once, so they belong to what is read before the first step.
+        stepwise = self.vocab.latent in ids and self.thinker.thinking.schedule != "jacobi"
+        n = ids.index(self.vocab.latent) if stepwise else len(ids)
         if n == 0:
             raise DataError("a prompt starts with a latent token: there is no hidden state before it to feed back")
         return Head(tuple(ids[:n]), tuple(layout.positions[:n]))
@@ -151,12 +153,12 @@ class _Sampler:
         room = self.slots - len(self.rows) + len(free)
         fresh = [self.waiting.popleft() for _ in range(min(room, len(self.waiting)))]
         if fresh:
-            stream, hidden = self.reader.read([self.heads[i] for i in fresh])
+            stream, states = self.reader.read([self.heads[i] for i in fresh])
             rows = [self._start(i) for i in fresh]
             if self.stream is None or len(free) == len(self.rows):
-                self.stream, self.hidden, self.rows = stream, hidden, rows
+                self.stream, self.states, self.rows = stream, states, rows
             else:
-                self._place(rows, stream, hidden, free)
+                self._place(rows, stream, states, free)
         elif not self.waiting and len(free) * 4 >= len(self.rows):
             self._compact()
 
@@ -169,20 +171,20 @@ class _Sampler:
         row = _Row(index, sampling, Completion(layout), rest, head.positions[-1], head.ids[-1], chance)
         return row
 
-    def _place(self, rows: list[_Row], stream: Stream, hidden: Tensor, free: list[int]) -> None:
+    def _place(self, rows: list[_Row], stream: Stream, states: Tensor, free: list[int]) -> None:
         assert self.stream is not None
         into, beyond = free[: len(rows)], len(rows) - len(free)
         if into:
             slots = torch.tensor(into, device=self.device)
             part = stream if beyond <= 0 else stream.select(torch.arange(len(into), device=self.device))
             self.stream = self.stream.join(part, slots)
-            self.hidden = self.hidden.index_copy(0, slots, hidden[: len(into)])
+            self.states = self.states.index_copy(0, slots, states[: len(into)])
             for slot, row in zip(into, rows):
                 self.rows[slot] = row
         if beyond > 0:
             behind = torch.arange(len(into), len(rows), device=self.device)
             self.stream = self.stream.join(stream.select(behind))
-            self.hidden = torch.cat([self.hidden, hidden[len(into) :]])
+            self.states = torch.cat([self.states, states[len(into) :]])
             self.rows += rows[len(into) :]
         self.stream.trim()
 
@@ -193,7 +195,7 @@ class _Sampler:
             index = torch.tensor(live, device=self.device)
             self.stream = self.stream.select(index)
             self.stream.trim()
-            self.hidden = self.hidden[index]
+            self.states = self.states[index]
         self.rows = [self.rows[slot] for slot in live]
 
     # --- one column --------------------------------------------------------------------------------------------------
@@ -207,7 +209,7 @@ class _Sampler:
                 continue
             if row.forced:
                 tokens[slot], row.position = row.forced.popleft()
-                self._took(row, tokens[slot], None)
+                self._took(row, tokens[slot], sampled=False)
             else:
                 asking.append(slot)
         if asking:
@@ -217,7 +219,7 @@ class _Sampler:
     def _ask(self, asking: list[int], tokens: list[int]) -> None:
         rows = [self.rows[slot] for slot in asking]
         whole = len(asking) == len(self.rows)
-        hidden = self.hidden if whole else self.hidden[torch.tensor(asking, device=self.device)]
+        hidden = self.states[:, 0] if whole else self.states[torch.tensor(asking, device=self.device), 0]
         said = torch.tensor([row.last for row in rows], device=self.device)
         logits = self.thinker.logits(hidden, said)
         for slot, row, token, logprob in zip(asking, rows, *self._draw(rows, logits)):
@@ -228,7 +230,7 @@ class _Sampler:
             if row.sampling.logprobs:
                 row.done.logprobs.append(logprob)
             tokens[slot] = token
-            self._took(row, token, slot)
+            self._took(row, token, sampled=True)
 
     def _draw(self, rows: list[_Row], logits: Tensor) -> tuple[list[int], list[float]]:
         """Rows that are sampled the same way are drawn together."""
@@ -240,7 +242,7 @@ class _Sampler:
             part = logits if len(alike) == 1 else logits[torch.tensor(members, device=self.device)]
             chance = None
             if rule.temperature > 0:
-                draws = [rows[i].draw() for i in members]
+                draws = [next(rows[i].chance) for i in members]
                 chance = torch.tensor(draws, dtype=torch.float64, device=self.device)
             chosen, likely = choose(part, rule, chance)
             listed = [0.0] * len(members) if likely is None else likely.tolist()
@@ -248,21 +250,22 @@ class _Sampler:
                 ids[i], logprobs[i] = token, logprob
         return ids, logprobs
 
-    def _took(self, row: _Row, token: int, sampled: int | None) -> None:
+    def _took(self, row: _Row, token: int, *, sampled: bool) -> None:
         row.last = token
         if token == self.vocab.latent:
             row.done.latents += 1
             row.span += 1
             return
         row.span = 0
-        if sampled is None:
+        if not sampled:
             return
+        row.said += 1
         if token == self.vocab.eos:
             row.done.stopped = "eos"
-        elif token not in self.silent:
+        elif row.said >= row.sampling.max_tokens:
+            row.done.stopped = "length"
+        if token not in self.unwritten:
             row.written.append(token)
-            if len(row.written) >= row.sampling.max_tokens:
-                row.done.stopped = "length"
         if self.door.limit is not None and row.position + 1 >= self.door.limit:
             row.done.stopped = row.done.stopped or "length"
         self._show(row, token)
@@ -304,13 +307,14 @@ class _Sampler:
         for row, column in zip(self.rows, columns):
             row.position += block
             row.last = column[-1]
-        self.hidden = self.stream.read(embeds, positions).hidden[:, -1]
+        read = self.stream.read(embeds, positions, None, self.thinker.thinking.source != "last")
+        self.states = last_states(self.thinker.thinking, read)
 
     def _think(self, embeds: Tensor, slots: list[int]) -> Tensor:
         """Put the fed-back states into the rows whose next column is silent."""
         whole = len(slots) == len(self.rows)
         index = torch.tensor(slots, device=self.device)
-        thought = self.thinker.thought(self.hidden if whole else self.hidden[index]).to(embeds.dtype)
+        thought = self.thinker.thought(self.states[:, -1] if whole else self.states[index, -1]).to(embeds.dtype)
         for slot, vector in zip(slots, thought):
             if self.rows[slot].sampling.thoughts:
                 self.rows[slot].done.thoughts.append(vector)

@@ -15,6 +15,7 @@ from torch import Tensor
 from tacit.batch import Batch
 from tacit.engine.stream import Read, Stream, open_stream
 from tacit.errors import DataError
+from tacit.thinking import Thinking
 
 
 @dataclass
@@ -23,6 +24,8 @@ class Trace:
 
     hidden: Tensor  # (B, T, H)
     layers: tuple[Tensor, ...] | None
+    last: Read
+    """The read that ended the walk."""
     stream: Stream | None
     """Open for further reads; None after `recompute`, which keeps no cache."""
     reads: int
@@ -42,6 +45,14 @@ def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = Fa
     if not batch.latent_columns or batch.thoughts is not None or thinker.thinking.feedback == "pause":
         return walk.parallel()
     return {"cached": walk.cached, "recompute": walk.recompute, "jacobi": walk.jacobi}[schedule]()
+
+
+def source_states(thinking: Thinking, read: Read) -> Tensor:
+    """(B, W, H) the states that are fed back."""
+    if thinking.source == "last":
+        return read.hidden
+    assert read.layers is not None
+    return read.layers[-2 if thinking.source == "penultimate" else len(read.layers) // 2]
 
 
 class _Walk:
@@ -66,12 +77,8 @@ class _Walk:
         keep = self.batch.keep[:, start:end] if self.batch.padded else None
         return stream.read(embeds, self.batch.positions[:, start:end], keep, self.layers)
 
-    def _source(self, read: Read, at: int | slice = -1) -> Tensor:
-        source = self.thinker.thinking.source
-        if source == "last":
-            return read.hidden[:, at]
-        assert read.layers is not None
-        return read.layers[-2 if source == "penultimate" else len(read.layers) // 2][:, at]
+    def _source(self, read: Read, at: int = -1) -> Tensor:
+        return source_states(self.thinker.thinking, read)[:, at]
 
     def _enter(self, column: int, source: Tensor, looked_up: Tensor) -> Tensor:
         """(B, E): what enters a latent column, given the states of the column before it. The only maker of thoughts here."""
@@ -164,4 +171,4 @@ class _Walk:
         if self.keep_layers:
             layers = tuple(torch.cat(level, 1) for level in zip(*(r.layers or () for r in reads)))
         hidden = reads[0].hidden if len(reads) == 1 else torch.cat([r.hidden for r in reads], 1)
-        return Trace(hidden, layers, stream, len(reads))
+        return Trace(hidden, layers, reads[-1], stream, len(reads))

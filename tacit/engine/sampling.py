@@ -21,7 +21,7 @@ class Sampling(Settings):
     """Greedy by default."""
 
     max_tokens: int = Field(128, ge=1)
-    """Written tokens of one completion, silent steps not counted."""
+    """Sampled tokens of one completion, silent steps not counted."""
     temperature: float = Field(0.0, ge=0.0)
     """0 takes the likeliest token."""
     top_k: int = Field(0, ge=0)
