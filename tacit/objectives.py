@@ -31,11 +31,22 @@ def _rows(hidden: Tensor, batch: Batch) -> Tensor:
     return batch.sources if T == W else batch.sources // T * W + batch.sources % T
 
 
+def nll_and_hits(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -> tuple[Tensor, Tensor]:
+    """The loss of `nll`, and (N,) whether each learned token was the likeliest."""
+    states = hidden.flatten(0, 1).index_select(0, _rows(hidden, batch))
+    logits = thinker.logits(states, batch.ids.flatten().index_select(0, batch.sources))
+    each = torch.nn.functional.cross_entropy(_wide(logits), batch.targets, reduction="none")
+    total = (each if batch.weights is None else each * batch.weights).sum() / count
+    return total, logits.detach().argmax(-1) == batch.targets
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Float32 for half-precision heads; float64 stays what it is."""
+    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+
+
 def _nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
-    logits = thinker.logits(states, said)
-    # Float32 for half-precision heads; float64 stays what it is.
-    logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    return torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    return torch.nn.functional.cross_entropy(_wide(thinker.logits(states, said)), targets, reduction="none")
 
 
 def nll(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -> Tensor:

@@ -5,5 +5,7 @@ METHODS: dict[str, object] = {
     "no_cot": "tacit.methods.cot:NoCot",
     "no_thoughts": "tacit.methods.cot:NoThoughts",
     "coconut": "tacit.methods.coconut:Coconut",
+    "icot": "tacit.methods.icot:Icot",
+    "filler": "tacit.methods.filler:Filler",
     "pause": "tacit.methods.pause:Pause",
 }

@@ -8,7 +8,7 @@ stage, act, learn.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class Progress(NamedTuple):
     """Passes over the training examples, with its fraction."""
     steps: int
     """Optimizer steps planned."""
+    per_epoch: float = 1.0
+    """Optimizer steps in one pass over the training examples."""
 
 
 @dataclass
@@ -61,6 +63,16 @@ class Loss(NamedTuple):
     parts: dict[str, "Tensor"] = {}  # noqa: RUF012 (a NamedTuple's default, never changed)
 
 
+class Curriculum(Protocol):
+    """A stage that depends on what was learned. Its state is part of a checkpoint."""
+
+    stage: int
+
+    def observe(self, parts: dict[str, float]) -> None: ...
+    def state(self) -> dict[str, float]: ...
+    def restore(self, state: dict[str, float]) -> None: ...
+
+
 class Method(Settings, ABC):
     """Abstract or final: no method inherits from another."""
 
@@ -74,6 +86,10 @@ class Method(Settings, ABC):
     def stage(self, at: Progress) -> int:
         """Where its curriculum stands; 0 where it has none."""
         return 0
+
+    def curriculum(self) -> "Curriculum | None":
+        """A curriculum that listens to what is learned and so decides the stage itself; None: `stage` decides."""
+        return None
 
     @abstractmethod
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:

@@ -107,6 +107,11 @@ def _head_width(scratch: Scratch) -> dict[str, Any]:
     return {"head_dim": scratch.hidden // scratch.heads}
 
 
+def _fused_gelu(scratch: Scratch) -> dict[str, Any]:
+    """GPT-2's own activation is this function in five separate operations."""
+    return {"activation_function": "gelu_pytorch_tanh"}
+
+
 def _sliding_everywhere(scratch: Scratch) -> dict[str, Any]:
     """For families that keep a window switched off, and then in some layers only, unless told otherwise."""
     return {"use_sliding_window": scratch.window is not None, "max_window_layers": 0}
@@ -150,7 +155,7 @@ GPT2_NAMES = {"layers": "n_layer", "hidden": "n_embd", "heads": "n_head", "mlp":
 OPT_NAMES = {"mlp": "ffn_dim", "init_std": "init_std"}
 
 FAMILIES: dict[str, Family] = {
-    "gpt2": Family(ATTENTION, GPT2_NAMES, ("resid_pdrop", "embd_pdrop", "attn_pdrop"), tied=True),
+    "gpt2": Family(ATTENTION, GPT2_NAMES, ("resid_pdrop", "embd_pdrop", "attn_pdrop"), tied=True, more=_fused_gelu),
     "llama": Family(GROUPED),
     "qwen2": Family(SLIDING, more=_sliding_everywhere),
     "qwen3": Family(SLIDING, more=lambda scratch: _sliding_everywhere(scratch) | _head_width(scratch)),

@@ -1,0 +1,139 @@
+"""Filler tokens: the chain of thought is swapped, token by token, for pauses that say nothing.
+
+A pause is an ordinary token, so nothing below knows about it. Pauses can be supervised (the model must write them itself) or
+fed (they stand in the prompt, and an answer is one read away).
+"""
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tacit.example import Encoded
+from tacit.layout import Layout, Segment
+from tacit.methods.base import Lesson, Loss, Method, Progress, answer, cue, question
+from tacit.methods.gate import Gate, GateState
+from tacit.methods.removal import Removal
+from tacit.vocab import Vocab
+
+if TYPE_CHECKING:
+    from tacit.thinker import Thinker
+
+PAUSE = "<pause>"
+WHOLE = 10_000
+"""A stage is the share of tokens swapped, in ten-thousandths, unless a gate counts tokens."""
+
+
+class Filler(Method):
+    """Question, pauses and what is left of the steps, answer."""
+
+    tokens: ClassVar[tuple[str, ...]] = (PAUSE,)
+
+    switch: Literal["sequential", "random", "depth"] = "sequential"
+    """sequential: from the front. random: each token for itself. depth: whole steps from the front."""
+    ratio: float = Field(1.0, gt=0)
+    """Pauses for each token of a run that is swapped, rounded up."""
+    from_step: int = Field(0, ge=0)
+    """Optimizer step at which swapping begins; the share then rises evenly to all at the last step."""
+    from_rate: float = Field(0.0, ge=0, le=100)
+    """Percent swapped at the beginning."""
+    gate: Gate | None = None
+    """Swap the next token (or step) when the frontier is learned, instead of at a steady pace."""
+    frontier_weight: float = Field(1.0, gt=0)
+    """Weight in the loss of the first token that is still written."""
+    supervised: bool = False
+    """Learn to write the pauses, and write them when answering; otherwise they are fed."""
+    always: bool = False
+    """All steps are pauses from the start: the control without a curriculum."""
+    removal: Removal | None = None
+    """Remove tokens at this pace before the rest is swapped."""
+
+    def curriculum(self) -> GateState | None:
+        return GateState(self.gate) if self.gate else None
+
+    def stage(self, at: Progress) -> int:
+        if self.always:
+            return WHOLE
+        share = min(1.0, max(0.0, (at.step - self.from_step) / max(1, at.steps - self.from_step)))
+        rate = self.from_rate / 100 + (1 - self.from_rate / 100) * share if at.step >= self.from_step else 0.0
+        removed = self.removal.count(at) if self.removal else 0
+        return removed * (WHOLE + 1) + round(rate * WHOLE)
+
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+        removed, share = (0, stage) if self.gate else divmod(stage, WHOLE + 1)
+        steps = [list(step) for step in ex.steps]
+        if self.removal:
+            steps = self._cut(steps, removed + self.removal.offset(rng))
+        return {"main": Layout(question(ex), *self._swap(steps, share, vocab, rng), cue(ex), answer(ex, vocab))}
+
+    def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
+        if self.supervised:
+            return Layout(question(ex))
+        steps = [list(step) for step in ex.steps]
+        if stage is None or self.always:
+            pauses = Segment("pause", (vocab.extra[PAUSE],) * self._pauses(sum(map(len, steps))))
+            return Layout(question(ex), pauses, cue(ex, 0.0))
+        share = stage if self.gate else divmod(stage, WHOLE + 1)[1]
+        done = self._swapped(steps, share, None)
+        pieces = [] if not done else [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))]
+        written = sum(map(len, steps)) > done
+        return Layout(question(ex), *pieces, *([] if written else [cue(ex, 0.0)]))
+
+    def _pauses(self, tokens: int) -> int:
+        return math.ceil(tokens * self.ratio)
+
+    def _cut(self, steps: list[list[int]], gone: int) -> list[list[int]]:
+        assert self.removal is not None
+        chain = [(token, i) for i, step in enumerate(steps) for token in step]
+        start, end = self.removal.span(len(chain), gone)
+        kept = chain[:start] + chain[end:]
+        return [[token for token, owner in kept if owner == i] for i in range(len(steps))]
+
+    def _swapped(self, steps: list[list[int]], share: int, rng: np.random.Generator | None) -> int:
+        """How many tokens from the front are swapped; without random numbers, the expected count."""
+        total = sum(map(len, steps))
+        if self.always:
+            return total
+        if self.gate and self.switch == "depth":
+            return sum(map(len, steps[:share]))
+        if self.gate:
+            return min(share, total)
+        p = share / WHOLE
+        if self.switch == "depth":
+            levels = len(steps) if p >= 1 else int(p * len(steps))
+            return sum(map(len, steps[:levels]))
+        return round(p * total) if rng is None else int(rng.binomial(total, p))
+
+    def _swap(self, steps: list[list[int]], share: int, vocab: Vocab, rng: np.random.Generator) -> list[Segment]:
+        chain = [token for step in steps for token in step]
+        if self.switch == "random" and not self.always:
+            mask = rng.random(len(chain)) < share / WHOLE
+        else:
+            mask = np.arange(len(chain)) < self._swapped(steps, share, rng)
+        learn = 1.0 if self.supervised else 0.0
+        pieces: list[Segment] = []
+        seen = False
+        for start, end in _runs(mask):
+            if mask[start]:
+                pieces.append(Segment("pause", (vocab.extra[PAUSE],) * self._pauses(end - start), learn))
+            elif not seen:
+                seen = True
+                pieces.append(Segment("frontier", chain[start : start + 1], self.frontier_weight))
+                pieces.append(Segment("steps", chain[start + 1 : end], 1.0))
+            else:
+                pieces.append(Segment("steps", chain[start:end], 1.0))
+        return pieces
+
+    def loss(self, thinker: "Thinker", lesson: Lesson, counts: dict[str, Any]) -> Loss:
+        from tacit.methods.watching import watched_loss
+
+        return watched_loss(thinker, lesson.views["main"], counts["main"])
+
+
+def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """(start, end) of maximal stretches of equal values."""
+    if not len(mask):
+        return []
+    edges = [0, *(np.flatnonzero(mask[1:] != mask[:-1]) + 1).tolist(), len(mask)]
+    return list(zip(edges, edges[1:]))

@@ -1,0 +1,52 @@
+"""A curriculum that listens: go to the next stage when the hardest part of this one is learned, not when time is up.
+
+Averages hide the one token that broke, so what is watched is the worst: the first written token that is still there, and the
+worst place of the answer.
+"""
+
+from pydantic import Field
+
+from tacit.settings import Settings
+
+
+class Gate(Settings):
+    """When to advance."""
+
+    threshold: float = Field(0.96, gt=0, le=1)
+    """The next stage begins when the running mean of the watched accuracy reaches this."""
+    memory: float = Field(0.9, ge=0, lt=1)
+    """Weight of the past in the running mean."""
+    least: int = Field(20, ge=1)
+    """Steps that a stage takes at least."""
+    most: int | None = Field(1500, ge=1)
+    """Steps after which a stage ends all the same; null waits for ever."""
+    warmup: int = Field(200, ge=0)
+    """Steps in the first stage before anything is watched."""
+    stages: int = Field(ge=1)
+    """The last stage."""
+
+
+class GateState:
+    """A gate at work. Its three numbers are saved with a checkpoint."""
+
+    def __init__(self, gate: Gate):
+        self.gate = gate
+        self.stage = 0
+        self.since = 0
+        self.mean = 0.0
+
+    def observe(self, parts: dict[str, float]) -> None:
+        """Count one optimizer step; `watched` is the accuracy in it that matters."""
+        self.since += 1
+        warming = self.stage == 0 and self.since <= self.gate.warmup
+        self.mean = self.gate.memory * self.mean + (1 - self.gate.memory) * parts["watched"]
+        if warming or self.stage >= self.gate.stages or self.since < self.gate.least:
+            return
+        if self.mean >= self.gate.threshold or (self.gate.most is not None and self.since >= self.gate.most):
+            self.stage, self.since, self.mean = self.stage + 1, 0, 0.0
+
+    def state(self) -> dict[str, float]:
+        return {"stage": self.stage, "since": self.since, "mean": self.mean}
+
+    def restore(self, state: dict[str, float]) -> None:
+        self.stage, self.since, self.mean = int(state["stage"]), int(state["since"]), float(state["mean"])

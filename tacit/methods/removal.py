@@ -1,0 +1,52 @@
+"""How many tokens of the chain of thought are gone, and where: the schedule and the cut of stepwise internalization."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from tacit.methods.base import Progress
+from tacit.settings import Settings
+
+EVERYTHING = 1 << 20
+"""A count that no chain of thought reaches: all of it is removed."""
+
+
+class Removal(Settings):
+    """Tokens vanish at a steady pace, a few an epoch."""
+
+    side: Literal["left", "right"] = "left"
+    """Which end of the chain of thought vanishes first."""
+    per_epoch: float = Field(8.0, gt=0)
+    """Tokens removed in each pass over the data."""
+    every: int | None = Field(None, ge=1)
+    """Optimizer steps for each removed token, instead of a number per epoch."""
+    start_from: int = Field(0, ge=0)
+    """Tokens that are gone from the start."""
+    from_step: int = Field(0, ge=0)
+    """Optimizer step at which removal begins."""
+    pretrain_epochs: float = Field(0.0, ge=0)
+    """Passes over the data before removal begins."""
+    all_beyond: int | None = Field(None, ge=0)
+    """When so many tokens are gone, all others go at once; null never."""
+    smoothing: float | None = Field(None, gt=0)
+    """Some examples lose a few tokens more, o of them with probability (1 - e^-s) e^(-s o); null loses none more."""
+
+    def count(self, at: Progress) -> int:
+        """Tokens gone at this point of training, before smoothing."""
+        started = max(self.from_step, math.ceil(self.pretrain_epochs * at.per_epoch))
+        pace = self.every or max(1, round(at.per_epoch / self.per_epoch))
+        gone = self.start_from + max(0, at.step - started) // pace
+        return EVERYTHING if self.all_beyond is not None and gone >= self.all_beyond else gone
+
+    def offset(self, rng: np.random.Generator) -> int:
+        """The further tokens that one example loses. The tail beyond 99 counts as 99."""
+        if self.smoothing is None:
+            return 0
+        return min(99, int(rng.exponential() / self.smoothing))
+
+    def span(self, length: int, gone: int) -> tuple[int, int]:
+        """Which tokens of a chain of `length` are removed: (start, end)."""
+        gone = min(gone, length)
+        return (0, gone) if self.side == "left" else (length - gone, length)
