@@ -93,8 +93,10 @@ class AttentionStream:
     def _mask(self, past: int, width: int, window: int | None, device) -> Tensor | None:
         if window is not None and window >= self.length:
             window = None
-        # Without a cache the library would take skipped positions for packed documents, so a mask is always given.
-        if self.keep is None and window is None and (past == 0 or width == 1) and self.cache is not None:
+        # Without a cache the library would take skipped positions for packed documents, and eager attention takes a missing
+        # mask for "all may look at all", so a mask is given then.
+        causal = self.door.attention == "sdpa" and self.cache is not None
+        if causal and self.keep is None and window is None and (past == 0 or width == 1):
             return None
         return masks.causal(width, past, self.keep, window, device)
 
