@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tacit.batch import Batch
-from tacit.engine.stream import Read, Stream, open_stream
+from tacit.engine.stream import Read, Stream, drops_caches, open_stream
 from tacit.errors import DataError
 
 
@@ -24,7 +24,7 @@ class Trace:
     hidden: Tensor  # (B, T, H)
     layers: tuple[Tensor, ...] | None
     stream: Stream | None
-    """Open for further reads; None after `recompute`, which keeps no cache."""
+    """Open for further reads; None where no cache was kept: after `recompute`, and under gradient checkpointing."""
     reads: int
 
 
@@ -90,8 +90,9 @@ class _Walk:
             if given is None:
                 given = self.thinker.thought(torch.zeros_like(embeds))
             embeds = torch.where(self.batch.latents[:, : self.end, None], given[:, : self.end].to(embeds.dtype), embeds)
-        stream = open_stream(self.thinker.door)
-        return self._trace([self._read(stream, embeds, 0, self.end)], stream)
+        cached = not drops_caches(self.thinker.door)  # one read needs no cache
+        stream = open_stream(self.thinker.door, cached=cached)
+        return self._trace([self._read(stream, embeds, 0, self.end)], stream if cached else None)
 
     def cached(self) -> Trace:
         stream = open_stream(self.thinker.door)
