@@ -43,7 +43,8 @@ class Soft(nn.Module):
     """The expected embedding under the head's own distribution."""
 
     def forward(self, hidden: Tensor, door: Door) -> Tensor:
-        p = door.head(hidden).float().softmax(-1)
+        logits = door.head(hidden)
+        p = logits.softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
         table = door.embed(torch.arange(p.shape[-1], device=p.device))
         return p.to(table.dtype) @ table
 

@@ -70,8 +70,8 @@ def for_model(door: Door, make) -> Tensor | dict[str, Tensor] | None:
 
 
 def _as_argument(door: Door, mask: Tensor | None) -> Tensor | None:
-    """Eager attention adds its mask to the scores; the others take booleans."""
-    if mask is None or door.attention != "eager":
+    """SDPA takes booleans; eager attention and the others add their mask to the scores."""
+    if mask is None or door.attention == "sdpa":
         return mask
     added = torch.zeros(mask.shape, dtype=door.dtype, device=mask.device)
     return added.masked_fill(~mask, torch.finfo(door.dtype).min)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tacit.batch import Batch
-from tacit.engine.stream import Read, Stream, open_stream
+from tacit.engine.stream import Read, Stream, drops_caches, open_stream
 from tacit.errors import DataError
 from tacit.thinking import Thinking
 
@@ -27,7 +27,7 @@ class Trace:
     last: Read
     """The read that ended the walk."""
     stream: Stream | None
-    """Open for further reads; None after `recompute`, which keeps no cache."""
+    """Open for further reads; None where no cache was kept: after `recompute`, and under gradient checkpointing."""
     reads: int
 
 
@@ -80,12 +80,13 @@ class _Walk:
     def _source(self, read: Read, at: int = -1) -> Tensor:
         return source_states(self.thinker.thinking, read)[:, at]
 
-    def _enter(self, column: int, source: Tensor, looked_up: Tensor) -> Tensor:
-        """(B, E): what enters a latent column, given the states of the column before it. The only maker of thoughts here."""
+    def _enter(self, column: int | list[int], source: Tensor, looked_up: Tensor) -> Tensor:
+        """(B, …, E): what enters a latent column (or several), given the states of the column before it. The only maker of
+        thoughts here."""
         if self.late is not None:
             source = torch.where(self.late[:, column, None], source, source.detach())
         thought = self.thinker.thought(source)
-        if self.full[column]:
+        if isinstance(column, int) and self.full[column]:
             return thought
         return torch.where(self.batch.latents[:, column, None], thought.to(looked_up.dtype), looked_up)
 
@@ -96,8 +97,9 @@ class _Walk:
             if given is None:
                 given = self.thinker.thought(torch.zeros_like(embeds))
             embeds = torch.where(self.batch.latents[:, : self.end, None], given[:, : self.end].to(embeds.dtype), embeds)
-        stream = open_stream(self.thinker.door)
-        return self._trace([self._read(stream, embeds, 0, self.end)], stream)
+        cached = not drops_caches(self.thinker.door)  # one read needs no cache
+        stream = open_stream(self.thinker.door, cached=cached)
+        return self._trace([self._read(stream, embeds, 0, self.end)], stream if cached else None)
 
     def cached(self) -> Trace:
         stream = open_stream(self.thinker.door)
@@ -124,47 +126,24 @@ class _Walk:
         return trace
 
     def jacobi(self) -> Trace:
-        """Every span of neighbouring latent columns is read as one, first with placeholders and then again with what the
-        round before it gave, `rounds` times. After t rounds the first t + 1 thoughts are exact."""
+        """From the first latent column to the last, columns are read at once: first with the latent token's own embedding,
+        then `rounds` times with the thoughts that the reading before gave. All thoughts of a row move together, so a row
+        does not depend on where the others think. After t rounds the first t thoughts are exact, and what was read of them."""
         stream = open_stream(self.thinker.door)
-        reads: list[Read] = []
-        rounds = 0
-        for start, end, latent in self._spans():
-            if not latent:
-                reads.append(self._read(stream, self.embeds[:, start:end], start, end))
-                continue
-            before = self._source(reads[-1])
-            block = self._block(start, end, before, None)
-            for _ in range(self.thinker.thinking.rounds):
-                read = self._read(stream.fork(), block, start, end)
-                block = self._block(start, end, before, read)
-                rounds += 1
-            reads.append(self._read(stream, block, start, end))
-        trace = self._trace(reads, stream)
-        trace.reads += rounds
+        first, after = self.columns[0], self.columns[-1] + 1
+        head = self._read(stream, self.embeds[:, :first], 0, first)
+        at = [column - first for column in self.columns]
+        looked_up = self.embeds[:, first:after]
+        block = looked_up
+        for _ in range(self.thinker.thinking.rounds):
+            read = self._read(stream.fork(), block, first, after)
+            states = torch.cat([self._source(head, slice(-1, None)), self._source(read, slice(None, -1))], 1)
+            thoughts = self._enter(self.columns, states[:, at], looked_up[:, at])
+            block = looked_up.index_copy(1, torch.tensor(at, device=block.device), thoughts.to(block.dtype))
+        rest = self._read(stream, torch.cat([block, self.embeds[:, after:]], 1), first, self.end)
+        trace = self._trace([head, rest], stream)
+        trace.reads += self.thinker.thinking.rounds
         return trace
-
-    def _block(self, start: int, end: int, before: Tensor, last: Read | None) -> Tensor:
-        """(B, end - start, E) the inputs of a span: its first thought is known, the others come from the last round."""
-        looked_up = self.embeds[:, start:end]
-        columns = [self._enter(start, before, looked_up[:, 0])]
-        for i in range(1, end - start):
-            if last is None:
-                columns.append(looked_up[:, i])
-            else:
-                columns.append(self._enter(start + i, self._source(last, i - 1), looked_up[:, i]))
-        return torch.stack([c.to(looked_up.dtype) for c in columns], 1)
-
-    def _spans(self) -> list[tuple[int, int, bool]]:
-        spans: list[tuple[int, int, bool]] = []
-        latent = set(self.columns)
-        for column in range(self.end):
-            kind = column in latent
-            if spans and spans[-1][2] == kind:
-                spans[-1] = (spans[-1][0], column + 1, kind)
-            else:
-                spans.append((column, column + 1, kind))
-        return spans
 
     def _trace(self, reads: list[Read], stream: Stream | None) -> Trace:
         layers = None

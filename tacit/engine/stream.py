@@ -55,15 +55,22 @@ def open_stream(door: Door, *, cached: bool = True) -> Stream:
     return AttentionStream(door, cached=cached)
 
 
+def drops_caches(door: Door) -> bool:
+    """Whether activations will be made again in the backward pass, for which the library forgets the cache it was given."""
+    body = door.body
+    # The second name is the older one; where both exist, asking for it warns.
+    name = next((n for n in ("is_activation_checkpointing", "is_gradient_checkpointing") if hasattr(type(body), n)), None)
+    return name is not None and getattr(body, name) and body.training and torch.is_grad_enabled()
+
+
 class AttentionStream:
     """Any Hugging Face causal LM with attention layers."""
 
     def __init__(self, door: Door, *, cached: bool = True):
-        checkpointing = getattr(door.body, "is_gradient_checkpointing", False)
-        if cached and checkpointing and door.body.training and torch.is_grad_enabled():
+        if cached and drops_caches(door):
             raise ModelError(
                 "gradient checkpointing switches the model's cache off, and cached latent steps need it. "
-                "Set train.latents: recompute (same numbers, slower), or train.checkpointing: false"
+                "Set train.latents.schedule: recompute (same numbers, slower), or train.checkpointing: false"
             )
         self.door = door
         self.cache = new_cache() if cached else None
@@ -93,8 +100,10 @@ class AttentionStream:
     def _mask(self, past: int, width: int, window: int | None, device) -> Tensor | None:
         if window is not None and window >= self.length:
             window = None
-        # Without a cache the library would take skipped positions for packed documents, so a mask is always given.
-        if self.keep is None and window is None and (past == 0 or width == 1) and self.cache is not None:
+        # Without a cache the library would take skipped positions for packed documents, and eager attention takes a missing
+        # mask for "all may look at all", so a mask is given then.
+        causal = self.door.attention == "sdpa" and self.cache is not None
+        if causal and self.keep is None and window is None and (past == 0 or width == 1):
             return None
         return masks.causal(width, past, self.keep, window, device)
 
@@ -110,7 +119,7 @@ class AttentionStream:
         if self.cache is not None and self.cache.get_seq_length() == 0:
             raise ModelError(
                 f"{type(self.door.body).__name__} did not use the cache it was given, so its latent steps would not see "
-                "the text before them. Set train.latents: recompute, or use a model with a key-value cache"
+                "the text before them. Set train.latents.schedule: recompute, or use a model with a key-value cache"
             )
         return Read(out.last_hidden_state, out.hidden_states if layers else None)
 
