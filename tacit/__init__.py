@@ -1,6 +1,21 @@
 """tacit: language models that think without writing it down."""
 
+from typing import TYPE_CHECKING, Any
+
 from tacit.errors import TacitError
+from tacit.registry import resolve
+
+if TYPE_CHECKING:
+    from tacit.models.making import load
 
 __version__ = "0.1.0"
-__all__ = ["TacitError", "__version__"]
+__all__ = ["TacitError", "__version__", "load"]
+
+# Imported when first used, so that `import tacit` loads no torch.
+_LAZY = {"load": "tacit.models.making:load"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return resolve(_LAZY, name, "name")

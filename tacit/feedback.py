@@ -1,6 +1,7 @@
 """From a hidden state to the embedding of the next silent step: the learned parts that thinking needs.
 
-Every module takes (hidden (…, H), door) and gives (…, E), where E is the width of the model's own embeddings.
+Every module takes (hidden (…, H), door) and gives (…, E), where E is the width of the model's own embeddings. What is
+learned here is kept in fp32 beside a model in 16 bits: it is small, and small updates would be rounded away.
 """
 
 import torch
@@ -22,7 +23,7 @@ class LinearFeedback(nn.Module):
         self.map = nn.Linear(width, out)
 
     def forward(self, hidden: Tensor, door: Door) -> Tensor:
-        return self.map(hidden)
+        return self.map(hidden.to(self.map.weight.dtype))
 
 
 class MLPFeedback(nn.Module):
@@ -36,7 +37,7 @@ class MLPFeedback(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, hidden: Tensor, door: Door) -> Tensor:
-        return self.norm(self.outer(nn.functional.gelu(self.inner(hidden))))
+        return self.norm(self.outer(nn.functional.gelu(self.inner(hidden.to(self.inner.weight.dtype)))))
 
 
 class Soft(nn.Module):
@@ -84,10 +85,10 @@ class Feedback(nn.Module):
             "soft": Soft,
             "pause": lambda: Pause(mean),
         }[thinking.feedback]()
-        self.to(door.device, door.dtype)
+        self.to(door.device, torch.promote_types(door.dtype, torch.float32))
 
     def forward(self, hidden: Tensor, door: Door) -> Tensor:
         out = self.module(hidden, door)
         if self.scaled:
             out = out * (self.rms / out.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-8))
-        return out
+        return out.to(hidden.dtype)

@@ -1,6 +1,5 @@
 """A causal language model that can think: the model, its tokenizer, and the few learned parts that thinking needs."""
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +13,11 @@ from tacit.engine.complete import Completion, complete
 from tacit.engine.door import Door, open_door
 from tacit.engine.run import Trace, run
 from tacit.engine.sampling import Sampling
-from tacit.errors import ModelError
 from tacit.feedback import Feedback
 from tacit.layout import Layout
 from tacit.objectives import nll
 from tacit.thinking import Thinking
 from tacit.vocab import Vocab
-
-FORMAT = 1
 
 
 class Thinker(nn.Module):
@@ -61,45 +57,34 @@ class Thinker(nn.Module):
         return confine(logits, said, self.vocab) if self.thinking.confine else logits
 
     def save_pretrained(self, folder: str | Path, about: dict[str, Any] | None = None) -> None:
-        """An ordinary model folder and two more files: `thought.json` (what kind of thinker; `about` says which method and
-        task made it) and `thought.safetensors` (the learned parts)."""
-        from safetensors.torch import save_file
+        """An ordinary model folder with what makes it a thinker; `about` says which method and task made it."""
+        from tacit.models.folder import save
 
-        folder = Path(folder)
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        state = {name: tensor.contiguous() for name, tensor in self.feedback.state_dict().items()}
-        save_file(state, folder / "thought.safetensors", {"format": "pt"})
-        facts = {
-            "format": FORMAT,
-            "tokens": list(self.vocab.extra),
-            "thinking": self.thinking.model_dump(mode="json"),
-            **(about or {}),
-        }
-        (folder / "thought.json").write_text(json.dumps(facts, indent=1) + "\n")
+        save(self, folder, about)
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, attention: str = "auto"
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        dtype: torch.dtype = torch.float32,
+        attention: str = "auto",
     ) -> "Thinker":
-        """A folder written by `save_pretrained`, or any causal language model, which then thinks as Coconut does."""
-        from safetensors.torch import load_file
-
+        """A saved thinker, or any causal language model, which then thinks as Coconut does. `name` is a run, a checkpoint,
+        a folder or a hub id."""
+        from tacit.models.folder import load_parts, read_facts
         from tacit.models.loading import load_base
-        from tacit.models.tokens import add_tokens, find_tokens, make_rows
+        from tacit.models.places import find_weights
+        from tacit.models.tokens import find_tokens, with_tokens
 
-        path = Path(folder)
-        model, tokenizer = load_base(str(folder), dtype=dtype, attention=attention)
-        if not (path / "thought.json").exists():
-            before = set(tokenizer.get_vocab().values())
-            vocab = add_tokens(tokenizer)
-            fresh = [i for i in (vocab.open, vocab.latent, vocab.close) if i not in before]
-            if fresh:
-                make_rows(model, tokenizer, fresh)
-            return cls(model, tokenizer, vocab)
-        facts = read_facts(path)
-        thinker = cls(model, tokenizer, find_tokens(tokenizer, facts["tokens"]), Thinking(**facts["thinking"]))
-        thinker.feedback.load_state_dict(load_file(path / "thought.safetensors"))
+        place = find_weights(name)
+        model, tokenizer = load_base(place, revision=revision, dtype=dtype, attention=attention)
+        facts = read_facts(place, revision)
+        if facts is None:
+            return cls(model, tokenizer, with_tokens(model, tokenizer))
+        thinker = cls(model, tokenizer, find_tokens(tokenizer, facts["tokens"]), facts["thinking"])
+        load_parts(thinker, place, revision)
         thinker.facts = facts
         return thinker
 
@@ -121,17 +106,3 @@ def confine(logits: Tensor, said: Tensor, vocab: Vocab) -> Tensor:
     decision = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
     decision[[vocab.latent, vocab.close]] = True
     return logits.masked_fill(thinking ^ decision, float("-inf"))
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    """`thought.json`, if this version can read it."""
-    try:
-        facts = json.loads((folder / "thought.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'thought.json'} cannot be read ({error}); copy the folder again") from error
-    if facts.get("format") != FORMAT:
-        raise ModelError(
-            f"{folder} was written in format {facts.get('format')}, and this version reads format {FORMAT}. "
-            "Use the version of tacit named in its manifest"
-        )
-    return facts

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from tacit.errors import ModelError
+from tacit.models.tokenizers import encode
 from tacit.vocab import CLOSE, LATENT, OPEN, Vocab
 
 THOUGHT = (OPEN, LATENT, CLOSE)
@@ -33,6 +34,21 @@ def find_tokens(tokenizer, more: Sequence[str] = ()) -> Vocab:
     return Vocab(*ids, eos=tokenizer.eos_token_id, pad=pad, extra={t: known[t] for t in more})
 
 
+def token_ids(vocab: Vocab) -> list[int]:
+    """All ids that `add_tokens` found or added."""
+    return [vocab.open, vocab.latent, vocab.close, *vocab.extra.values()]
+
+
+def with_tokens(model, tokenizer, more: Sequence[str] = (), start: str = "mean") -> Vocab:
+    """`add_tokens`, and `make_rows` for those that the model had no rows for."""
+    before = set(tokenizer.get_vocab().values())
+    vocab = add_tokens(tokenizer, more)
+    fresh = [i for i in token_ids(vocab) if i not in before]
+    if fresh:
+        make_rows(model, tokenizer, fresh, start)
+    return vocab
+
+
 @torch.no_grad()
 def make_rows(model, tokenizer, ids: Sequence[int], start: str = "mean") -> None:
     """Rows of the embedding and of the head for new tokens: copies of the token `start`'s, or the mean of all rows.
@@ -47,7 +63,7 @@ def make_rows(model, tokenizer, ids: Sequence[int], start: str = "mean") -> None
         )
     source = None
     if start != "mean":
-        found = tokenizer.encode(start, add_special_tokens=False)
+        found = encode(tokenizer, start)
         if len(found) != 1:
             raise ModelError(
                 f"model.init_tokens {start!r} is {len(found)} tokens for this tokenizer; name one token, or mean"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, SerializeAsAny, ValidationError, model_serializer
+from pydantic import BeforeValidator, ValidationError, model_serializer
 from pydantic_core import PydanticCustomError
 
 from tacit.methods import METHODS
@@ -23,8 +23,8 @@ class Choice(Settings):
 
     name: str
     """A name from `tacit ls`."""
-    settings: SerializeAsAny[Settings]
-    """An instance of the class that the name stands for."""
+    settings: Any
+    """An instance of the class that the name stands for: a `Task` or a `Method`."""
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """Layers on layers: what a later one changes, and what it leaves behind.
 
-Plain values are simply replaced. Two things are not plain. A new `method.name` has other fields than the old one, and
-`model.path` stands instead of `model.tiny`: values that were inherited for the old choice would only be in the way, so
-they are dropped. Values that stand in the same layer as the new choice were meant, and stay to be judged.
+Plain values are simply replaced. Three things are not plain. A new `method.name` has other fields than the old one, a new
+`model.tiny.family` other sizes, and `model.path` stands instead of `model.tiny`: values that were inherited for the old
+choice would only be in the way, so they are dropped. Values that stand in the same layer as the new choice were meant, and
+stay to be judged.
 """
 
 from typing import Any
 
+from tacit.models.scratch import FAMILIES, OPTIONAL
 from tacit.recipe.choice import REGISTRIES
 from tacit.recipe.reader import Layer, flatten, put
 from tacit.registry import resolve
 
 RIVALS = [
     ("model.path", "model.tiny", ["model.tokenizer", "model.vocabulary"]),
-    ("model.tiny", "model.path", ["model.revision"]),
+    ("model.tiny", "model.path", ["model.revision", "model.init_tokens"]),
     ("train.steps", "train.epochs", []),
     ("train.epochs", "train.steps", []),
 ]
@@ -40,6 +42,8 @@ def outdated(base: Layer, top: Layer) -> set[str]:
         if name and old and name.value != old.value:
             known = _fields(registry, kind, name.value)
             left |= {path for path in _under(kind, base) if path.split(".")[1] not in known}
+    if family := top.get("model.tiny.family"):
+        left |= {f"model.tiny.{size}" for size in not_in(family.value)} & base.keys()
     return left - {f"{kind}.name" for kind in REGISTRIES}
 
 
@@ -55,6 +59,11 @@ def _under(group: str, layer: Layer) -> list[str]:
 def _fields(registry: Any, kind: str, name: Any) -> set[str]:
     """No fields for an unknown name: it is a fault of its own, and the old fields would only add noise."""
     return set(resolve(registry, name, kind).model_fields) if isinstance(name, str) and name in registry else set()
+
+
+def not_in(family: Any) -> frozenset[str]:
+    """The sizes that a family of models from scratch does not have; none for an unknown one, as for unknown names."""
+    return OPTIONAL - FAMILIES[family].has if isinstance(family, str) and family in FAMILIES else frozenset()
 
 
 SIZES = ("model.tiny.hidden", "model.tiny.heads", "model.tiny.kv_heads", "model.tiny.mlp")

@@ -5,13 +5,14 @@ a value cannot be decoded, the rules between sections still judge all the others
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from tacit.recipe.choice import decode
+from tacit.recipe.choice import REGISTRIES, choose, decode
 from tacit.recipe.explain import from_pydantic
 from tacit.recipe.faults import Fault, FaultyRecipe
 from tacit.recipe.layers import overlay, shrink
@@ -95,7 +96,12 @@ def _hit(paths: Iterable[str], faults: Sequence[Fault]) -> bool:
 def _sound_part(layer: Layer) -> Recipe:
     """The sections without their faulty values, as far as rules look; it never leaves this file."""
     given = tree(layer)
-    return Recipe.model_construct(**{name: decode(cls, given.get(name, {})) for name, cls in SECTIONS.items()})
+    parts: dict[str, Any] = {name: decode(cls, given.get(name, {})) for name, cls in SECTIONS.items()}
+    for kind in REGISTRIES:
+        parts[kind] = None
+        with suppress(ValidationError):
+            parts[kind] = choose(kind, given.get(kind, {}))
+    return Recipe.model_construct(**parts)
 
 
 def _name(layer: Layer, name: str) -> None:

@@ -1,6 +1,7 @@
 """Which values cannot stand together, all in one place: plain conditions, each with a sentence and a remedy.
 
-Limits of a single value are in the schema; what concerns one task or method alone is checked by its own class.
+Limits of a single value are in the schema; what concerns one task or method alone is checked by its own class. A recipe
+with faulty values is judged by what is left of it, and then its task or its method may be None.
 """
 
 from collections.abc import Iterator
@@ -8,9 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from tacit.recipe.schema import Model, Recipe, Scratch
+from tacit.models.scratch import Scratch
+from tacit.recipe.schema import Model, Recipe
 from tacit.recipe.sources import default_folder, names
 from tacit.recipe.training import Train
+from tacit.thinking import Thinking
 
 
 class Conflict(NamedTuple):
@@ -26,11 +29,13 @@ BUILT = ("character", "word", "bpe")
 
 
 def impossible(recipe: Recipe) -> Iterator[Conflict]:
-    """Combinations that cannot work on any machine. Reads everything but the task and the method."""
+    """Combinations that cannot work on any machine."""
     yield from _model(recipe.model)
     if recipe.model.tiny:
         yield from _scratch(recipe.model.tiny)
     yield from _training(recipe.train)
+    if recipe.method:
+        yield from _thoughts(recipe.train, recipe.thinking())
     model, train, evaluation = recipe.model, recipe.train, recipe.eval
     if train.precision == "bf16_weights" and model.dtype == "fp32":
         yield Conflict(
@@ -71,6 +76,11 @@ def _model(model: Model) -> Iterator[Conflict]:
         )
     if model.revision is not None and model.path is None:
         yield Conflict("a revision belongs to model.path, which is not set", ("model.revision", "model.path"))
+    if model.init_tokens != "mean" and model.tiny is not None:
+        yield Conflict(
+            "a model from scratch has no learned rows to start thought tokens from; set model.init_tokens: mean",
+            ("model.init_tokens", "model.tiny"),
+        )
     if model.tokenizer == "bpe" and model.vocabulary is None:
         yield Conflict(
             "a bpe tokenizer needs a size; set model.vocabulary: 2000, say", ("model.tokenizer", "model.vocabulary")
@@ -84,18 +94,8 @@ def _model(model: Model) -> Iterator[Conflict]:
 
 
 def _scratch(tiny: Scratch) -> Iterator[Conflict]:
-    if tiny.family == "gru":
-        return
-    if tiny.hidden % tiny.heads:
-        yield Conflict(
-            f"a width of {tiny.hidden} cannot be shared by {tiny.heads} heads; set a divisor of {tiny.hidden}",
-            ("model.tiny.heads", "model.tiny.hidden"),
-        )
-    if tiny.kv_heads and tiny.heads % tiny.kv_heads:
-        yield Conflict(
-            f"{tiny.heads} heads cannot share {tiny.kv_heads} key and value heads; set a divisor of {tiny.heads}",
-            ("model.tiny.kv_heads", "model.tiny.heads"),
-        )
+    for name, sentence in tiny.faults().items():
+        yield Conflict(sentence, (f"model.tiny.{name}", "model.tiny.hidden", "model.tiny.family"))
 
 
 def _training(train: Train) -> Iterator[Conflict]:
@@ -111,29 +111,34 @@ def _training(train: Train) -> Iterator[Conflict]:
             f"{train.batch} rows cannot be split into micro-batches of {micro}; set a divisor of it, or auto",
             ("train.micro_batch", "train.batch"),
         )
-    if train.checkpointing and train.latents.schedule == "cached":
-        yield Conflict(
-            "gradient checkpointing switches the model's cache off, and cached silent steps need it; set "
-            "train.latents.schedule: recompute (same numbers; slower, but only where there are silent steps), or "
-            "train.checkpointing: false",
-            ("train.checkpointing", "train.latents.schedule"),
-        )
-    if train.latents.schedule == "jacobi" and train.latents.rounds is None:
-        yield Conflict(
-            "jacobi needs its number of rounds; set train.latents.rounds: 3, say",
-            ("train.latents.schedule", "train.latents.rounds"),
-        )
-    if train.latents.schedule != "jacobi" and train.latents.rounds is not None:
-        yield Conflict(
-            f"only jacobi goes in rounds, and the schedule is {train.latents.schedule}; set train.latents.rounds: null",
-            ("train.latents.rounds", "train.latents.schedule"),
-        )
     if train.warmup_per_stage and train.warmup == 0:
         yield Conflict("there is no warm-up to repeat; set train.warmup", ("train.warmup_per_stage", "train.warmup"))
     if train.schedule == "constant" and train.decay_to:
         yield Conflict(
             "a constant learning rate does not decay; set train.schedule: cosine, or train.decay_to: 0",
             ("train.decay_to", "train.schedule"),
+        )
+
+
+def _thoughts(train: Train, thinking: Thinking) -> Iterator[Conflict]:
+    """`thinking` is what will be done: the method's own, with what `train.latents` sets."""
+    latents = train.latents
+    if train.checkpointing and thinking.schedule != "recompute":
+        yield Conflict(
+            f"gradient checkpointing switches the model's cache off, and {thinking.schedule} silent steps need it; set "
+            "train.latents.schedule: recompute (same numbers; slower, but only where there are silent steps), or "
+            "train.checkpointing: false",
+            ("train.checkpointing", "train.latents.schedule"),
+        )
+    if latents.schedule == "jacobi" and latents.rounds is None:
+        yield Conflict(
+            "jacobi needs its number of rounds; set train.latents.rounds: 3, say",
+            ("train.latents.schedule", "train.latents.rounds"),
+        )
+    if latents.rounds is not None and thinking.schedule != "jacobi":
+        yield Conflict(
+            f"only jacobi goes in rounds, and the schedule is {thinking.schedule}; set train.latents.rounds: null",
+            ("train.latents.rounds", "train.latents.schedule"),
         )
 
 

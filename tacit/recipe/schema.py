@@ -4,42 +4,16 @@ The strings under the fields are the help that `tacit show --help-field` prints 
 value stand here; whatever concerns two values together is a sentence in `rules.py`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, create_model, model_validator
 
+from tacit import example
+from tacit.models.scratch import Scratch
 from tacit.recipe.choice import MethodChoice, TaskChoice
 from tacit.recipe.training import Count, Eval, Positive, Share, Train, no_half
 from tacit.settings import Settings
-
-Family = Literal["gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "olmo2", "phi", "gpt_neox", "opt", "gru"]
-
-
-class Scratch(Settings):
-    """A model from scratch, with random weights: small enough for a laptop, of any supported family."""
-
-    family: Family = "llama"
-    """The architecture to build."""
-    layers: Count = 2
-    """Number of blocks."""
-    hidden: Count = 64
-    """Width of the hidden state."""
-    heads: Count = 4
-    """Attention heads; a gru has none and ignores this."""
-    kv_heads: Count | None = None
-    """Key and value heads, for grouped attention; null means as many as heads."""
-    mlp: Count | None = None
-    """Width of the feed-forward part; null means four times hidden."""
-    positions: Count = 1024
-    """The longest sequence the model can read."""
-    window: Count | None = None
-    """Sliding attention window in tokens, for families that have one; null means full attention."""
-    tied: bool = True
-    """Share the input embedding with the output head."""
-    dropout: Share = 0.0
-    """Dropout everywhere the family has it."""
-    init_std: Positive = 0.02
-    """Standard deviation of the initial weights."""
+from tacit.thinking import Thinking
 
 
 class Lora(Settings):
@@ -80,32 +54,25 @@ class Model(Settings):
     halves the frozen base model while the trained parts stay in fp32."""
 
 
-class Template(Settings):
+def _unset(cls: type[Settings]) -> dict[str, Any]:
+    """The fields of a class with the same types and help, each of them null unless it is set."""
+    return {
+        name: (field.annotation | None, Field(None, description=field.description))  # pyright: ignore[reportOperatorIssue]
+        for name, field in cls.model_fields.items()
+    }
+
+
+class Template(create_model("Overlay", __base__=Settings, **_unset(example.Template))):
     """The words around the pieces of an example. What is null is the task's own."""
 
-    kind: Literal["plain", "chat", "symbolic"] | None = None
-    """plain: the text as it is. chat: the question goes through the tokenizer's chat template. symbolic: words between
-    blanks, each of them one entry of the tokenizer's vocabulary."""
-    question: str | None = None
-    """How a question is written, with {question} in it."""
-    step: str | None = None
-    """How one step is written, with {step} in it."""
-    cue: str | None = None
-    """The fixed words that announce an answer."""
-    answer: str | None = None
-    """How an answer is written, with {answer} in it."""
-    bos: bool | None = None
-    """Whether a question starts with the tokenizer's BOS."""
-    system: str | None = None
-    """With kind chat: a system message before the question."""
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.over(example.Template())
+        return self
 
-    @field_validator("question", "step", "answer")
-    @classmethod
-    def _holds_its_piece(cls, value: str | None, info: ValidationInfo) -> str | None:
-        piece = f"{{{info.field_name}}}"
-        if value is not None and value.count(piece) != 1:
-            raise ValueError(f"{value!r} must contain {piece} exactly once")
-        return value
+    def over(self, own: example.Template) -> example.Template:
+        """The template of a task, with what is set here in its place."""
+        return example.Template.model_validate(own.model_dump() | self.model_dump(exclude_none=True))
 
 
 class Run(Settings):
@@ -136,3 +103,13 @@ class Recipe(Settings):
     """Evaluation during and after training."""
     run: Run = Run()
     """Where results go. Not inherited through extends."""
+
+    def resolved_task(self) -> Any:
+        """The task with the words of `template` laid over its own: what encodes an example also grades its answer."""
+        task = self.task.settings
+        return task.model_copy(update={"template": self.template.over(task.template)})
+
+    def thinking(self) -> Thinking:
+        """How silent steps are made: as the method says, in the order of computation that `train.latents` sets."""
+        own = self.method.settings.thinking()
+        return own.model_copy(update=self.train.latents.model_dump(exclude_none=True))

@@ -28,9 +28,10 @@ def no_half(given: Any) -> Any:
 
 
 class Latents(Settings):
-    """In which order silent steps are computed. Exact schedules give the same numbers at different prices."""
+    """In which order silent steps are computed; what is null is the method's own. Exact schedules give the same numbers
+    at different prices."""
 
-    schedule: Literal["cached", "recompute", "jacobi"] = "cached"
+    schedule: Literal["cached", "recompute", "jacobi"] | None = None
     """cached: one read per silent step. recompute: from the start for every silent step, without a cache, slower, works
     with gradient checkpointing. jacobi: all silent steps at once, in rounds; exact when rounds reach their number."""
     rounds: Count | None = None

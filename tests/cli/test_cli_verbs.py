@@ -14,6 +14,7 @@ from tacit.cli import main
 from tacit.methods import METHODS
 from tacit.settings import Settings
 from tacit.tasks import TASKS
+from tacit.thinking import Thinking
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +27,9 @@ class Silent(Settings):
 
     steps: int = 1
     """How many silent steps."""
+
+    def thinking(self):
+        return Thinking()
 
 
 class Sums(Settings):

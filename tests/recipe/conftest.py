@@ -6,9 +6,11 @@ from typing import Literal
 import pytest
 from pydantic import Field, model_validator
 
+from tacit.example import Template
 from tacit.methods import METHODS
 from tacit.settings import Settings
 from tacit.tasks import TASKS
+from tacit.thinking import Thinking
 
 
 class Latent(Settings):
@@ -21,6 +23,10 @@ class Latent(Settings):
     window: tuple[int, int] | None = None
     noise: float = 0.0
     feedback: Literal["identity", "mlp"] = "identity"
+    schedule: Literal["cached", "recompute", "jacobi"] = "cached"
+
+    def thinking(self):
+        return Thinking(feedback=self.feedback, schedule=self.schedule)
 
     @model_validator(mode="after")
     def _window_is_a_range(self):
@@ -36,6 +42,9 @@ class Written(Settings):
     """Known to both, so it survives a change of method."""
     label: str = "plain"
 
+    def thinking(self):
+        return Thinking()
+
 
 class Chain(Settings):
     """Additions, one after the other."""
@@ -44,6 +53,7 @@ class Chain(Settings):
     shuffled: bool = False
     file: Path | None = None
     weights: dict[str, float] = Field(default_factory=dict)
+    template: Template = Template(kind="symbolic", step="{step} ;")
 
 
 class Graph(Settings):
@@ -52,12 +62,17 @@ class Graph(Settings):
     nodes: int = 8
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch):
-    for name, cls in {"latent": Latent, "written": Written}.items():
-        monkeypatch.setitem(METHODS, name, cls)
-    for name, cls in {"chain": Chain, "graph": Graph}.items():
-        monkeypatch.setitem(TASKS, name, cls)
+@pytest.fixture
+def registries(monkeypatch):
+    """Nothing is registered but these."""
+    for registry, only in [
+        (METHODS, {"latent": Latent, "written": Written}),
+        (TASKS, {"chain": Chain, "graph": Graph}),
+    ]:
+        for name in [*registry]:
+            monkeypatch.delitem(registry, name)
+        for name, cls in only.items():
+            monkeypatch.setitem(registry, name, cls)
 
 
 BASE = """\
@@ -75,7 +90,7 @@ train:
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def shelf(tmp_path, registries):
     """Writes recipe files and gives the path of the last one; `base.yaml` is there already."""
 
     def write(**files: str) -> str:

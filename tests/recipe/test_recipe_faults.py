@@ -38,7 +38,7 @@ VALUES = [
         "model.tiny.family=lama",
         "model.tiny.family",
         '"lama" is not one of gpt2, llama, qwen2, qwen3, mistral, gemma, '
-        "olmo2, phi, gpt_neox, opt or gru; did you mean llama?",
+        "olmo2, phi, gpt_neox, opt, gru or lstm; did you mean llama?",
     ),
     ("model.lora.targets=[1]", "model.lora.targets.0", "1 is not text; as text it is '\"1\"'"),
     ("template.question=hello", "template.question", "'hello' must contain {question} exactly once"),
@@ -111,12 +111,28 @@ PAIRS = [
     (
         "model.tiny.heads=3",
         "model.tiny.heads",
-        "a width of 64 cannot be shared by 3 heads; set a divisor of 64",
+        "3 heads do not divide a hidden width of 64: set heads to 2",
     ),
     (
-        "model.tiny.kv_heads=3",
+        "model.tiny.hidden=30",
+        "model.tiny.hidden",
+        "4 heads do not divide a hidden width of 30: set heads to 3",
+    ),
+    (
+        "model.tiny.family=llama model.tiny.kv_heads=3",
         "model.tiny.kv_heads",
-        "4 heads cannot share 3 key and value heads; set a divisor of 4",
+        "3 do not divide 4 heads: set kv_heads to 2",
+    ),
+    (
+        "model.tiny.family=gru model.tiny.heads=2",
+        "model.tiny.heads",
+        "gru has no such setting: leave it out, or take one of gpt2, llama, qwen2, qwen3, mistral, gemma, olmo2, phi, "
+        "gpt_neox, opt",
+    ),
+    (
+        "model.init_tokens=<<",
+        "model.init_tokens",
+        "a model from scratch has no learned rows to start thought tokens from; set model.init_tokens: mean",
     ),
     (
         "model.dtype=fp32 train.precision=bf16_weights",
@@ -157,6 +173,13 @@ PAIRS = [
         "train.latents.rounds=3",
         "train.latents.rounds",
         "only jacobi goes in rounds, and the schedule is cached; set train.latents.rounds: null",
+    ),
+    (
+        "train.checkpointing=true method.schedule=jacobi",
+        "train.checkpointing",
+        "gradient checkpointing switches the model's cache off, and jacobi silent steps need it; set "
+        "train.latents.schedule: recompute (same numbers; slower, but only where there are silent steps), or "
+        "train.checkpointing: false",
     ),
     ("train.warmup_per_stage=true", "train.warmup_per_stage", "there is no warm-up to repeat; set train.warmup"),
     (
@@ -272,6 +295,13 @@ def test_rules_judge_the_sound_part_of_a_faulty_recipe(base, monkeypatch):
     monkeypatch.setattr("tacit.recipe.loader.impossible", lambda recipe: ())
     with pytest.raises(AssertionError):
         check_all_reported(base)
+
+
+def test_what_the_method_decides_is_judged_beside_other_faults(base):
+    faults = faults_of(base, ["train.lr=fast", "train.checkpointing=true"]).faults
+    assert [fault.path for fault in faults] == ["train.lr", "train.checkpointing"]
+    faults = faults_of(base, ["method.name=latnet", "train.checkpointing=true"]).faults
+    assert [fault.path for fault in faults] == ["method.name"]
 
 
 def test_a_faulty_value_is_not_judged_twice(base):

@@ -6,6 +6,8 @@ from tacit.errors import TacitError
 from tacit.recipe.fields import help_text, json_schema, shared_paths
 from tacit.recipe.schema import Recipe
 
+pytestmark = pytest.mark.usefixtures("registries")
+
 
 def test_help_of_a_field():
     assert help_text("train.lr") == "train.lr: number > 0, default 0.0001\n    The highest learning rate."
@@ -18,7 +20,7 @@ def test_help_of_a_field():
 
 def test_help_of_a_group():
     lines = help_text("model.tiny").splitlines()
-    assert lines[0].startswith("model.tiny: A model from scratch")
+    assert lines[0].startswith("model.tiny: An untrained causal language model")
     assert any(line.startswith("model.tiny.layers: whole number ≥ 1, default 2") for line in lines)
     assert "train.latents: a group of fields" in help_text("train")
     assert help_text("method.latent").startswith("method.latent: Thoughts as vectors.")

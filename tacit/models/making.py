@@ -1,0 +1,186 @@
+"""From a recipe to a thinker: weights from somewhere or from scratch, tokenizer, tokens of thinking, adapters."""
+
+import re
+import string
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tacit.errors import DataError, ModelError
+from tacit.example import Example, Template
+from tacit.models.adapters import add_lora, is_adapted, merged_model
+from tacit.models.folder import load_parts, read_facts
+from tacit.models.loading import load_base, load_tokenizer
+from tacit.models.places import find_weights
+from tacit.models.scratch import build
+from tacit.models.tokenizers import bpe_tokenizer, character_tokenizer, check_round_trip, word_tokenizer
+from tacit.models.tokens import THOUGHT, add_tokens, token_ids, with_tokens
+from tacit.thinker import Thinker
+from tacit.thinking import Thinking
+
+if TYPE_CHECKING:
+    from tacit.recipe import Recipe
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+SAMPLE = 200
+"""Examples whose texts must survive the tokenizer before training starts."""
+LEARNED = ("linear", "mlp", "pause")
+"""Kinds of silent steps that have weights of their own."""
+
+
+def thinker_from_recipe(recipe: "Recipe", examples: Sequence[Example]) -> Thinker:
+    """The thinker that a recipe trains. From scratch, its tokenizer knows what the examples are written with."""
+    task, method = recipe.resolved_task(), recipe.method.settings
+    refuse_thoughts(examples, (*THOUGHT, *method.tokens))
+    words = task.words() if task.template.kind == "symbolic" else None
+    texts: list[str] = []
+    if recipe.model.path is None:
+        texts = _texts(examples, task.template)
+        words = [*words, *_around(task.template)] if words is not None else None
+    thinker = make_thinker(
+        recipe.model,
+        recipe.thinking(),
+        tokens=method.tokens,
+        texts=texts,
+        words=words,
+        precision=recipe.train.precision,
+        seed=recipe.train.seed,
+    )
+    check_tokenizer(thinker.tokenizer, examples, task.template)
+    return thinker
+
+
+def make_thinker(
+    model: Any,
+    thinking: Thinking,
+    *,
+    tokens: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    words: Sequence[str] | None = None,
+    precision: str = "fp32",
+    seed: int = 0,
+) -> Thinker:
+    """`model` is the section of a recipe. `texts` or `words` are what a tokenizer from scratch is made of."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if model.path is not None:
+            return _from_weights(model, thinking, tokens, precision)
+        tokenizer = _own_tokenizer(model, texts, words)
+        vocab = add_tokens(tokenizer, tokens)
+        base: Any = build(model.tiny, len(tokenizer), eos=vocab.eos, pad=vocab.pad, seed=seed)
+        base.to(_dtype(model, precision))
+        if model.lora is not None:
+            base = add_lora(base, model.lora, token_ids(vocab))
+        return Thinker(base, tokenizer, vocab, thinking)
+
+
+def _from_weights(model: Any, thinking: Thinking, tokens: Sequence[str], precision: str) -> Thinker:
+    """A warm start: another run's learned parts come along, if thoughts are made as they were there."""
+    place = find_weights(model.path)
+    facts = read_facts(place, model.revision)
+    if facts is not None:
+        _refuse_other_thoughts(facts["thinking"], thinking, model.path)
+    base, tokenizer = load_base(
+        place,
+        revision=model.revision,
+        tokenizer=model.tokenizer,
+        dtype=_dtype(model, precision),
+        attention=model.attention,
+    )
+    if is_adapted(base):
+        if model.lora is not None:
+            raise ModelError(
+                f"{model.path} has adapters already, and model.lora would put others on top. Merge them first (tacit merge "
+                f"{model.path} DIR) and set model.path: DIR, or set model.lora: null to train all weights"
+            )
+        base = merged_model(base).to(_dtype(model, precision))
+    vocab = with_tokens(base, tokenizer, tokens, model.init_tokens)
+    if model.lora is not None:
+        base = add_lora(base, model.lora, token_ids(vocab), model.revision)
+    thinker = Thinker(base, tokenizer, vocab, thinking)
+    if facts is not None and facts["thinking"].feedback == thinking.feedback:
+        load_parts(thinker, place, model.revision)
+    return thinker
+
+
+def _refuse_other_thoughts(saved: Thinking, wanted: Thinking, path: str) -> None:
+    """Weights that learned to think through learned parts are not themselves without them."""
+    if saved.feedback not in LEARNED:
+        return
+    different = [name for name in ("feedback", "scale", "source") if getattr(saved, name) != getattr(wanted, name)]
+    if different:
+        told = "; ".join(f"{name} {getattr(saved, name)}, here {getattr(wanted, name)}" for name in different)
+        raise ModelError(
+            f"{path} learned its thoughts in another way ({told}), and these weights without their learned parts are not "
+            "that model. Choose the method and the method.thoughts that it was trained with, or start from other weights"
+        )
+
+
+def _dtype(model: Any, precision: str) -> torch.dtype:
+    """The type of the weights; train.precision bf16 keeps them in fp32 and computes in bf16."""
+    return DTYPES["bf16" if precision == "bf16_weights" or model.dtype == "bf16" else "fp32"]
+
+
+def _own_tokenizer(model: Any, texts: Sequence[str], words: Sequence[str] | None) -> Any:
+    kind = model.tokenizer
+    if kind == "auto":
+        kind = "word" if words is not None else "character"
+    if kind == "character":
+        return character_tokenizer([string.digits, *texts])
+    if kind == "word":
+        return word_tokenizer(texts if words is None else words)
+    if kind == "bpe":
+        return bpe_tokenizer(texts, model.vocabulary)
+    return load_tokenizer(kind)
+
+
+def _texts(examples: Iterable[Example], template: Template) -> list[str]:
+    """Every piece of text that encoding will ask the tokenizer for, as it stands in the template."""
+    if template.kind == "chat":
+        raise ModelError(
+            "template.kind chat needs the chat template of an instruct model; set model.path to one, or template.kind: plain"
+        )
+    texts = [template.cue] if template.cue else []
+    for example in examples:
+        if example.text:
+            texts.append(example.text)
+            continue
+        texts.append(template.question.replace("{question}", example.question))
+        texts += [template.step.replace("{step}", step) for step in example.steps]
+        texts.append(template.answer.replace("{answer}", example.answer))
+    return texts
+
+
+def _around(template: Template) -> list[str]:
+    """The words of the template itself."""
+    slots = {"{question}", "{step}", "{answer}"}
+    said = f"{template.question} {template.step} {template.cue} {template.answer}".split()
+    return [word for word in said if word not in slots]
+
+
+def check_tokenizer(tokenizer: Any, examples: Sequence[Example], template: Template) -> None:
+    """Refuse a tokenizer that changes what the examples say, on a sample spread over all of them."""
+    every = max(1, len(examples) // SAMPLE)
+    texts = _texts(examples[::every], template.model_copy(update={"kind": "plain"}))
+    if template.kind == "symbolic":  # words are looked up one by one, whatever stands between them
+        texts = [" ".join(text.split()) for text in texts]
+    check_round_trip(tokenizer, texts)
+
+
+def refuse_thoughts(examples: Iterable[Example], tokens: Sequence[str]) -> None:
+    """Refuse texts that spell a token of thinking: the tokenizer would turn it into a silent step."""
+    spelled = re.compile("|".join(map(re.escape, tokens)))
+    for example in examples:
+        for text in (example.question, *example.steps, example.answer, example.text):
+            if found := spelled.search(text):
+                raise DataError(
+                    f"{example.id or 'example'}: its text contains {found[0]!r}, which is a token of thinking and would be "
+                    "read as one. Remove it from the data, or write it in another way"
+                )
+
+
+def load(name: str | Path, *, revision: str | None = None, dtype: str = "fp32", attention: str = "auto") -> Thinker:
+    """The thinker of a run, of a checkpoint, of a model folder or of a hub id. Weights are kept in `dtype`, fp32 or bf16."""
+    return Thinker.from_pretrained(name, revision=revision, dtype=DTYPES[dtype], attention=attention)
