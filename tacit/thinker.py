@@ -1,7 +1,8 @@
 """A causal language model that can think: the model, its tokenizer, and the few learned parts that thinking needs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ class Thinker(nn.Module):
         from safetensors.torch import save_file
 
         folder = Path(folder)
-        self.model.save_pretrained(folder)
+        with _no_progress_bars():
+            self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         state = {name: tensor.contiguous() for name, tensor in self.feedback.state_dict().items()}
         save_file(state, folder / "thought.safetensors", {"format": "pt"})
@@ -113,6 +115,20 @@ class Thinker(nn.Module):
         """Negative log-likelihood per learned token; `count` is the number of them in the whole optimizer step."""
         trace = run(self, batch, end=batch.end, **options)
         return nll(self, trace.hidden, batch, batch.learned if count is None else count)
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """A checkpoint is written in the middle of our own progress line."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def confine(logits: Tensor, said: Tensor, vocab: Vocab) -> Tensor:
