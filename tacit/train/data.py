@@ -1,0 +1,158 @@
+"""Which examples a step learns from, and how they become lessons.
+
+The order is arithmetic on (seed, epoch): any step can be asked for without walking to it, so a resumed run skips nothing.
+It does not know how many processes there are, so a run means the same on one and on many.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from tacit.errors import DataError
+from tacit.example import Encoded
+from tacit.layout import Layout
+from tacit.methods.base import Lesson, Method, Progress
+from tacit.recipe.training import Train
+from tacit.vocab import Vocab
+
+ORDER = 1 << 32
+"""Sets the random numbers of the order apart from those of the examples; no example has this number."""
+WIDER = 1.125
+"""How much longer the longest example of a bucket may be than the shortest."""
+
+
+class Pick(NamedTuple):
+    """An example, and the epoch in which it is met: the same example may be laid out differently next time."""
+
+    epoch: int
+    index: int
+
+
+class Shuffled:
+    """A new permutation every epoch, cut into steps of `batch` examples. A step may end one epoch and begin the next."""
+
+    def __init__(self, count: int, batch: int, seed: int):
+        self.count, self.batch, self.seed = count, batch, seed
+        self._permutation = lru_cache(2)(lambda epoch: _rng(seed, epoch).permutation(count).tolist())
+
+    def steps(self, epochs: float) -> int:
+        """How many steps so many passes take, the last one perhaps reaching beyond."""
+        return max(1, math.ceil(round(epochs * self.count / self.batch, 6)))
+
+    def epoch(self, step: int) -> float:
+        """Passes done before a step."""
+        return step * self.batch / self.count
+
+    def picks(self, step: int) -> list[Pick]:
+        """The examples of a step."""
+        places = (divmod(at, self.count) for at in range(step * self.batch, (step + 1) * self.batch))
+        return [Pick(epoch, self._permutation(epoch)[at]) for epoch, at in places]
+
+
+class Bucketed:
+    """Examples of similar length share a step, as many as fit into `tokens`, padding included.
+
+    Buckets depend on lengths alone. Every epoch shuffles the examples inside each bucket and then the order of all steps,
+    and so has as many steps as any other.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch: int, tokens: int, seed: int):
+        if max(lengths) > tokens:
+            raise DataError(
+                f"example {int(np.argmax(lengths))} has {max(lengths)} tokens, more than train.tokens_per_batch: {tokens}; "
+                f"set at least {max(lengths)}, or drop such examples"
+            )
+        widths = np.asarray(lengths)
+        bucket = np.floor(np.log(widths) / math.log(WIDER)).astype(int)
+        self.members = [np.flatnonzero(bucket == b) for b in np.unique(bucket)]
+        self.cuts = [_cuts(len(m), min(batch, tokens // int(widths[m].max()))) for m in self.members]
+        self.per_epoch = sum(map(len, self.cuts))
+        self.seed = seed
+        self._plan = lru_cache(2)(self._shuffled)
+
+    def steps(self, epochs: float) -> int:
+        return max(1, math.ceil(round(epochs * self.per_epoch, 6)))
+
+    def epoch(self, step: int) -> float:
+        return step / self.per_epoch
+
+    def picks(self, step: int) -> list[Pick]:
+        epoch, at = divmod(step, self.per_epoch)
+        return [Pick(epoch, index) for index in self._plan(epoch)[at]]
+
+    def _shuffled(self, epoch: int) -> list[list[int]]:
+        rng = _rng(self.seed, epoch)
+        steps: list[list[int]] = []
+        for members, cuts in zip(self.members, self.cuts):
+            shuffled = rng.permutation(members).tolist()
+            steps += [shuffled[start:end] for start, end in cuts]
+        return [steps[i] for i in rng.permutation(len(steps))]
+
+
+Order = Shuffled | Bucketed
+
+
+def _rng(seed: int, epoch: int) -> np.random.Generator:
+    return np.random.default_rng([seed, epoch, ORDER])
+
+
+def _cuts(count: int, most: int) -> list[tuple[int, int]]:
+    """`count` things in the fewest pieces of at most `most`, as even as can be."""
+    pieces = math.ceil(count / most)
+    edges = [count * i // pieces for i in range(pieces + 1)]
+    return list(zip(edges, edges[1:]))
+
+
+def order_of(train: Train, method: Method, encoded: Sequence[Encoded], vocab: Vocab) -> Order:
+    """The order that a recipe asks for."""
+    if train.tokens_per_batch is None:
+        return Shuffled(len(encoded), train.batch, train.seed)
+    return Bucketed(lengths(train, method, encoded, vocab), train.batch, train.tokens_per_batch, train.seed)
+
+
+def lengths(train: Train, method: Method, encoded: Sequence[Encoded], vocab: Vocab) -> list[int]:
+    """How long each example's longest view is in the first or the last stage; curricula move from the one to the other.
+
+    It is known before the order is, so the number of steps is the one that full batches would need.
+    """
+    steps = train.steps or math.ceil((train.epochs or 1.0) * len(encoded) / train.batch)
+    end = Progress(steps, train.epochs or steps * train.batch / len(encoded), steps)
+    picks = [Pick(0, index) for index in range(len(encoded))]
+    longest = [0] * len(encoded)
+    for stage in {method.stage(Progress(0, 0.0, steps)), method.stage(end)}:
+        rows = lay_out(method, encoded, picks, vocab, stage, train.seed)
+        longest = [max(most, *map(len, row.values())) for most, row in zip(longest, rows)]
+    return longest
+
+
+def lay_out(
+    method: Method, encoded: Sequence[Encoded], picks: Sequence[Pick], vocab: Vocab, stage: int, seed: int
+) -> list[dict[str, Layout]]:
+    """The views of each example at a stage. An example has random numbers of its own, whatever it shares a step with."""
+    return [
+        method.layouts(encoded[index], vocab, stage, np.random.default_rng([seed, epoch, index]))
+        for epoch, index in picks
+    ]
+
+
+def lessons(
+    method: Method, rows: Sequence[dict[str, Layout]], examples: Sequence[Encoded], vocab: Vocab, size: int
+) -> list[Lesson]:
+    """Rows in micro-batches of at most `size`, as tensors."""
+    cuts = _cuts(len(rows), size)
+    return [Lesson(method.collate(rows[a:b], vocab), b - a, examples[a:b]) for a, b in cuts]
+
+
+def fingerprint(encoded: Sequence[Encoded]) -> str:
+    """A hash of the examples' ids, to tell whether two runs saw the same data."""
+    digest = hashlib.sha256()
+    for row in encoded:
+        pieces = (row.question, *row.steps, row.cue, row.answer)
+        digest.update(np.array([-1, *map(len, pieces)], dtype=np.int32).tobytes())
+        digest.update(np.fromiter(chain.from_iterable(pieces), dtype=np.int32).tobytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,293 @@
+"""The loop: one step after the other until the planned steps are done, and everything about a run that is not a step.
+
+It knows no method and no task. A method says in which stage it is, lays examples out and turns lessons into losses; an
+evaluation is a function that turns a thinker into numbers. The rest is here, in the order in which it happens.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import tacit
+from tacit.errors import TacitError
+from tacit.example import Encoded
+from tacit.methods.base import Method, Progress
+from tacit.recipe.reader import write
+from tacit.recipe.schema import Recipe
+from tacit.thinker import Thinker
+from tacit.train import checkpoint
+from tacit.train.checkpoint import Position
+from tacit.train.console import Console, duration
+from tacit.train.data import order_of
+from tacit.train.folder import RunFolder
+from tacit.train.manifest import manifest, now
+from tacit.train.optim import forget, learning_rate, make_optimizer, set_rate
+from tacit.train.random_state import random_state, restore_random, seed_all
+from tacit.train.ranks import Ranks
+from tacit.train.resume import Resume, chosen, finished, restore
+from tacit.train.step import Learner, Outcome, Stepper
+from tacit.train.stopping import Interrupted, Stopping
+from tacit.train.track import Tracker, open_tracker
+
+Evaluate = Callable[[Thinker, int | None, int], dict[str, float]]
+"""(thinker, stage, step) -> numbers. The stage is the one in training, or None when training is over."""
+SHOWN = 8
+"""Rows of the first lesson in lesson.txt."""
+
+
+def fit(
+    recipe: Recipe,
+    thinker: Thinker,
+    method: Method,
+    encoded: Sequence[Encoded],
+    *,
+    folder: str | Path,
+    resume: Resume = None,
+    evaluate: Evaluate | None = None,
+    time_limit: float | None = None,
+) -> Path:
+    """Train a thinker by a method; the run folder is returned. `time_limit` is in minutes.
+
+    A run that reaches its time limit is saved and returns like a finished one, with `"status": "stopped"` in its
+    manifest; a signal saves too and then raises `Interrupted`.
+    """
+    if not encoded:
+        raise TacitError("there are no training examples; look at the task's files and at train.limit")
+    ranks = Ranks()
+    limit = recipe.train.time_limit if time_limit is None else time_limit
+    with RunFolder(folder, ranks.main) as run, Stopping(limit) as stopping:
+        loop = Loop(recipe, thinker, method, encoded, ranks, run, evaluate)
+        if loop.start(resume):
+            loop.run(stopping)
+    return run.path
+
+
+class Loop:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        thinker: Thinker,
+        method: Method,
+        encoded: Sequence[Encoded],
+        ranks: Ranks,
+        folder: RunFolder,
+        evaluate: Evaluate | None,
+    ):
+        self.recipe, self.train, self.method = recipe, recipe.train, method
+        self.thinker, self.encoded = thinker.to(ranks.device), encoded
+        self.ranks, self.folder, self.evaluate = ranks, folder, evaluate
+        self.order = order_of(self.train, method, encoded, thinker.vocab)
+        self.steps = self.train.steps or self.order.steps(self.train.epochs or 1.0)
+        if self.train.checkpointing:
+            _recompute_activations(thinker)
+        self.optimizer = make_optimizer(thinker, self.train)
+        self.console = Console(self.steps, ranks.main)
+        self.track: Tracker | None = None
+        learner = Learner(method, thinker, bf16=self.train.precision == "bf16")
+        self.stepper = Stepper(learner, self.optimizer, encoded, self.train, ranks, self.console.say)
+        self.about = {
+            "method": recipe.method.model_dump(mode="json"),
+            "task": recipe.task.model_dump(mode="json"),
+            "template": recipe.template.model_dump(mode="json"),
+            "tacit": tacit.__version__,
+        }
+
+    # -- beginning ------------------------------------------------------------------------------------------------------
+
+    def start(self, resume: Resume) -> bool:
+        """A fresh run, or one that goes on where its checkpoint stands. Says whether there is anything to do."""
+        self.ranks.wait()
+        if resume is True and finished(self.folder, self.steps):
+            self.console.say(f"{self.folder.path} is finished already")
+            return False
+        at = chosen(self.folder, resume)
+        self.ranks.wait()
+        seed_all(self.train.seed, self.ranks.rank)
+        facts = manifest(self.recipe, self.encoded, self.ranks.count)
+        order = {"data": facts["data"]["hash"], **self.train.model_dump(include={"seed", "batch", "tokens_per_batch"})}
+        if at is None:
+            self.position = Position(micro=self.stepper.micro, order=order)
+        else:
+            self.position = restore(self.folder, at, self.thinker, self.stepper, order)
+        self.console.begin = self.position.step
+        if self.ranks.main:
+            self._write_start(facts, at, resume)
+            self.track = open_tracker(self.recipe, self.folder.path)
+        self.ranks.wait()
+        return True
+
+    def _write_start(self, facts: dict[str, Any], at: int | None, resume: Resume) -> None:
+        folder, earlier = self.folder, self.folder.manifest()
+        folder.rewind(self.position.step, self.position.lines)
+        folder.write("recipe.yaml", write(self.recipe.model_dump(mode="json")))
+        if at is None:
+            if resume and earlier:
+                self.console.say(f"{folder.path} has no checkpoint to go on from: starting afresh")
+            folder.write("lesson.txt", self._first_lesson())
+            folder.write("manifest.json", json.dumps(facts, indent=1) + "\n")
+        else:
+            self.console.say(f"going on from step {at} of {self.steps}")
+            resumed = {"step": at, "time": now(), "command": facts["command"], "versions": facts["versions"]}
+            folder.note({"status": "running", "resumed": [*earlier.get("resumed", []), resumed]})
+
+    def _first_lesson(self) -> str:
+        stage = self.method.stage(Progress(0, 0.0, self.steps))
+        rows, examples, _ = self.stepper.lay_out(self.order.picks(0), stage)
+        shown = [
+            f"{example.id or 'example'} · view {name} · stage {stage}\n{layout.show(self.thinker.tokenizer)}\n"
+            for row, example in list(zip(rows, examples))[:SHOWN]
+            for name, layout in row.items()
+        ]
+        more = [f"and {len(rows) - SHOWN} more rows\n"] if len(rows) > SHOWN else []
+        return "\n".join(shown + more)
+
+    # -- going on -------------------------------------------------------------------------------------------------------
+
+    def run(self, stopping: Stopping) -> None:
+        """Step after step; then the last evaluation and the final model."""
+        at = self.position
+        clock = time.monotonic() - at.seconds
+        with self.console:
+            # A run that was stopped at a step in which an evaluation was due still owes it.
+            if 0 < at.step < self.steps and self._due(self.recipe.eval.every) and at.evaluated != at.step:
+                self.assess(at.stage)
+            while at.step < self.steps:
+                outcome = self.step()
+                at.seconds = time.monotonic() - clock
+                self.log(outcome)
+                stop = self.ranks.any(bool(stopping.signal) or stopping.late)
+                if at.step == self.steps:
+                    break
+                better = not stop and self._due(self.recipe.eval.every) and self.assess(at.stage)
+                if stop or self._due(self.train.save_every) or (better and self.train.save_every):
+                    self.save()
+                if stop:
+                    return self._stop(bool(stopping.signal))
+            self.finish()
+
+    def step(self) -> Outcome:
+        """One step, in the stage that is due."""
+        at, train = self.position, self.train
+        epoch = self.order.epoch(at.step)
+        stage = self.method.stage(Progress(at.step, epoch, self.steps))
+        if stage != at.stage:
+            if at.stage is not None:
+                self.console.say(f"step {at.step}: stage {stage}")
+                if train.reset_optimizer == "stage":
+                    forget(self.optimizer)
+            at.stage, at.began = stage, at.step
+        if train.reset_optimizer == "epoch" and at.step and int(epoch) > int(self.order.epoch(at.step - 1)):
+            forget(self.optimizer)
+        self.rate = learning_rate(train, at.step, self.steps, at.began)
+        set_rate(self.optimizer, self.rate)
+        self.thinker.train()
+        outcome = self.stepper.take(at.step + 1, self.order.picks(at.step), stage)
+        at.step, at.tokens, at.micro = at.step + 1, at.tokens + outcome.tokens, self.stepper.micro
+        self.console.step(at.step, outcome.loss, outcome.tokens)
+        return outcome
+
+    def _due(self, every: int | None) -> bool:
+        return every is not None and self.position.step % every == 0
+
+    def log(self, outcome: Outcome) -> None:
+        """A line for the first step, the last, and every `log_every`."""
+        at = self.position
+        if at.step not in (1, self.steps) and not self._due(self.train.log_every):
+            return
+        line: dict[str, Any] = {"step": at.step, "epoch": self.order.epoch(at.step), "stage": at.stage}
+        line |= {"loss": outcome.loss, "lr": self.rate, "grad_norm": outcome.grad_norm, "tokens": at.tokens}
+        self._send(line | {"seconds": round(at.seconds, 3)} | outcome.parts)
+
+    def _send(self, line: dict[str, Any]) -> None:
+        self.position.lines += 1
+        if self.ranks.main:
+            assert self.track is not None
+            self.folder.log(line)
+            self.track.send(line)
+
+    def assess(self, stage: int | None) -> bool:
+        """Evaluate without touching the random numbers of training. Says whether this is the best result so far."""
+        if self.evaluate is None:
+            return False
+        at, wanted = self.position, self.recipe.eval.best_metric
+        drawn = random_state()
+        self.thinker.eval()
+        found = self.ranks.gather(self.evaluate(self.thinker, stage, at.step))[0]
+        restore_random(drawn)
+        at.evaluated = at.step
+        self._send(
+            {"step": at.step, "epoch": self.order.epoch(at.step), "stage": at.stage}
+            | {f"eval/{name}": value for name, value in found.items()}
+        )
+        name, sign = wanted.lstrip("-"), -1.0 if wanted.startswith("-") else 1.0
+        if name not in found:
+            raise TacitError(
+                f"the evaluation has no number {name!r}; set eval.best_metric to one of: {', '.join(found)}"
+            )
+        better = at.best is None or sign * found[name] > sign * at.best
+        if better:
+            at.best, at.best_step = found[name], at.step
+            if self.ranks.main:
+                self.folder.note({"best": {"step": at.step, name: found[name]}})
+        self.console.say(f"step {at.step}: {name} {found[name]:.4g}{' (best so far)' if better else ''}")
+        return better
+
+    def save(self) -> None:
+        """A checkpoint; then those that are neither among the newest nor the best go."""
+        randoms = self.ranks.gather(random_state())
+        if self.ranks.main:
+            target = self.folder.checkpoint(self.position.step)
+            checkpoint.check_space(target, self.thinker, self.optimizer)
+            about = self.about | {"step": self.position.step}
+            with self.folder.whole(target) as partial:
+                checkpoint.save(partial, self.thinker, self.optimizer, self.position, randoms, about)
+            self.folder.prune(self.train.keep, self.position.best_step)
+        self.ranks.wait()
+
+    # -- ending ---------------------------------------------------------------------------------------------------------
+
+    def _stop(self, signalled: bool) -> None:
+        at = self.position
+        if self.ranks.main:
+            self.folder.note({"status": "stopped", "step": at.step, "stopped": now()})
+        self._close()
+        sentence = f"stopped at step {at.step} of {self.steps}; {self.folder.path} goes on with --resume"
+        if signalled:
+            raise Interrupted(sentence)
+        self.console.say(sentence)
+
+    def finish(self) -> None:
+        """The last evaluation, asked as the model will be asked from now on, and the final model."""
+        if self.train.save_every:
+            self.save()
+        self.assess(None)
+        if self.ranks.main:
+            checkpoint.check_space(self.folder.final, self.thinker)
+            with self.folder.whole(self.folder.final) as partial:
+                self.thinker.save_pretrained(partial, self.about | {"step": self.position.step})
+            self.folder.note({"status": "finished", "step": self.position.step, "finished": now()})
+        self._close()
+        self.console.say(f"{self.steps} steps in {duration(self.position.seconds)}")
+
+    def _close(self) -> None:
+        if self.track is not None:
+            self.track.close()
+        self.ranks.wait()
+
+
+def _recompute_activations(thinker: Thinker) -> None:
+    if thinker.thinking.schedule != "recompute":
+        raise TacitError(
+            f"gradient checkpointing switches the cache off that {thinker.thinking.schedule} silent steps need; set "
+            "train.latents.schedule: recompute, or train.checkpointing: false"
+        )
+    try:
+        thinker.model.gradient_checkpointing_enable({"use_reentrant": False})
+    except ValueError as error:
+        raise TacitError(
+            f"this model cannot compute activations again ({error}); set train.checkpointing: false"
+        ) from error

@@ -1,0 +1,76 @@
+"""The optimizer: which parameters decay, which learning rate a step has, what is forgotten when a stage changes."""
+
+import math
+from collections.abc import Sequence
+from importlib import import_module
+
+import torch
+from torch import nn
+
+from tacit.errors import TacitError
+from tacit.recipe.training import Train
+
+
+def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
+    """What is learned, by name; the order is that of the module and so always the same."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def parameter_groups(module: nn.Module, decay: float) -> list[dict]:
+    """Matrices decay; vectors (biases, norms) and embeddings do not.
+
+    An embedding's row is learned only where its token occurs. Decay would shrink the others all the same: the thought
+    tokens' rows among them, as long as a curriculum does without thoughts.
+    """
+    tables = {id(p) for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, p in trainable(module).items():
+        # Adapters keep the rows of added tokens in a small table of their own.
+        row_table = id(p) in tables or "trainable_tokens" in name
+        groups[p.ndim >= 2 and not row_table].append(p)
+    found = [{"params": groups[True], "weight_decay": decay}, {"params": groups[False], "weight_decay": 0.0}]
+    return [group for group in found if group["params"]]
+
+
+def make_optimizer(module: nn.Module, train: Train) -> torch.optim.Optimizer:
+    """AdamW, over everything that is learned."""
+    groups = parameter_groups(module, train.weight_decay)
+    if not groups:
+        raise TacitError("no parameter is learned: the whole model is frozen. Set model.lora, or train all weights")
+    if train.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=train.lr, betas=train.betas, fused=True)
+    if not all(p.is_cuda for group in groups for p in group["params"]):
+        raise TacitError(
+            "adamw_8bit keeps its averages in 8 bits on CUDA only, and this is no CUDA device; set train.optimizer: adamw"
+        )
+    return import_module("bitsandbytes.optim").AdamW8bit(groups, lr=train.lr, betas=train.betas)
+
+
+def learning_rate(train: Train, step: int, steps: int, began: int) -> float:
+    """The rate of a step, counted from 0. `began` is the step in which its stage began.
+
+    The decay spans the whole run, so a warm-up that is repeated at every stage rises to a lower peak each time.
+    """
+    since = step - began if train.warmup_per_stage else step
+    warm = min(1.0, (since + 1) / train.warmup) if train.warmup else 1.0
+    gone = max(0, step - train.warmup) / max(1, steps - train.warmup)
+    left = {"constant": 1.0, "linear": 1.0 - gone, "cosine": (1.0 + math.cos(math.pi * gone)) / 2}[train.schedule]
+    return train.lr * warm * (left + (1.0 - left) * train.decay_to)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def forget(optimizer: torch.optim.Optimizer) -> None:
+    """Drop the running averages; the next step starts them anew."""
+    optimizer.state.clear()
+
+
+def clip(parameters: Sequence[nn.Parameter], most: float | None) -> float:
+    """The norm of all gradients together, before they are scaled down to `most`."""
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if most is not None:
+        nn.utils.clip_grads_with_norm_(parameters, most, norm)
+    return float(norm)

@@ -1,0 +1,180 @@
+"""One optimizer step: rows in micro-batches, counts over all of them, backward, one update.
+
+Losses are divided by counts of the whole step, over all micro-batches and processes, before the first backward pass. So
+one batch of 8 is eight of 1 is two processes with 4 each: the same gradient.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import nn
+
+from tacit.errors import TacitError
+from tacit.example import Encoded
+from tacit.layout import Layout
+from tacit.methods.base import Lesson, Loss, Method
+from tacit.recipe.training import Train
+from tacit.thinker import Thinker
+from tacit.train.data import Pick, lay_out, lessons
+from tacit.train.optim import clip, trainable
+from tacit.train.random_state import random_state, restore_random
+from tacit.train.ranks import Ranks
+
+T = TypeVar("T")
+
+
+class Learner(nn.Module):
+    """What a step differentiates: a lesson in, a loss out. The method may call the model as often as it likes inside."""
+
+    def __init__(self, method: Method, thinker: Thinker, bf16: bool):
+        super().__init__()
+        self.method, self.thinker, self.bf16 = method, thinker, bf16
+
+    def _arithmetic(self) -> torch.autocast:
+        return torch.autocast(self.thinker.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def act(self, lesson: Lesson) -> Lesson:
+        with self._arithmetic():
+            return self.method.rollout(self.thinker, lesson)
+
+    def forward(self, lesson: Lesson, counts: dict[str, float]) -> Loss:
+        with self._arithmetic():
+            return self.method.loss(self.thinker, lesson, counts)
+
+
+class Outcome(NamedTuple):
+    """What a step found."""
+
+    loss: float
+    grad_norm: float
+    parts: dict[str, float]
+    """The method's own numbers; each, like the loss, a sum over micro-batches and processes."""
+    tokens: int
+    """Tokens read, padding not counted."""
+
+
+class Stepper:
+    """Takes steps. `micro` is the size of a micro-batch, and shrinks when memory runs out and the recipe says auto."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        optimizer: torch.optim.Optimizer,
+        encoded: Sequence[Encoded],
+        train: Train,
+        ranks: Ranks,
+        say: Callable[[str], None] = print,
+    ):
+        self.learner, self.optimizer, self.encoded = learner, optimizer, encoded
+        self.train, self.ranks, self.say = train, ranks, say
+        self.parameters = list(trainable(learner).values())
+        share = math.ceil(train.batch / ranks.count)
+        self.micro = share if train.micro_batch == "auto" else min(train.micro_batch, share)
+
+    def take(self, step: int, picks: Sequence[Pick], stage: int) -> Outcome:
+        """One update. A number that is not finite ends training before it reaches the weights."""
+        rows, examples, weight = self.lay_out(picks, stage)
+        outcome = self._attempt(rows, examples, weight)
+        while outcome is None:
+            outcome = self._attempt(rows, examples, weight)
+        self.ranks.sum_gradients(self.parameters)
+        norm = clip(self.parameters, self.train.clip)
+        if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
+            raise TacitError(
+                f"step {step}: the loss is {outcome.loss:g} and the gradient's norm {norm:g}. No weight was changed. "
+                "Set a lower train.lr, a longer train.warmup or train.clip: 1.0, and look at lesson.txt for a row in "
+                "which nothing is learned"
+            )
+        self.optimizer.step()
+        return outcome._replace(grad_norm=norm)
+
+    def lay_out(self, picks: Sequence[Pick], stage: int) -> tuple[list[dict[str, Layout]], list[Encoded], float]:
+        """This process's share of the rows, and their weight: with fewer rows than processes, one is read for nothing,
+        because all must take part."""
+        mine = picks[self.ranks.rank :: self.ranks.count]
+        weight = 1.0 if mine else 0.0
+        mine = mine or picks[:1]
+        method, thinker = self.learner.method, self.learner.thinker
+        rows = lay_out(method, self.encoded, mine, thinker.vocab, stage, self.train.seed)
+        return rows, [self.encoded[pick.index] for pick in mine], weight
+
+    def _attempt(self, rows: list[dict[str, Layout]], examples: list[Encoded], weight: float) -> Outcome | None:
+        """Gradients of all micro-batches; None where memory ran out on any process, and the next attempt is smaller."""
+        drawn = random_state() if self.train.micro_batch == "auto" else None
+        self.optimizer.zero_grad(set_to_none=True)
+        made = self._in_memory(lambda: self._act(rows, examples))
+        if not self.ranks.any(made is None):
+            assert made is not None
+            counts = self.ranks.sum(_total(made, weight))
+            tokens = int(counts.pop("tokens"))
+            parts = self._in_memory(lambda: self._backward(made, counts, weight))
+            if not self.ranks.any(parts is None):
+                assert parts is not None
+                parts = self.ranks.sum(parts)
+                return Outcome(parts.pop("loss"), 0.0, parts, tokens)
+        self._shrink()
+        assert drawn is not None
+        restore_random(drawn)
+        return None
+
+    def _act(self, rows: list[dict[str, Layout]], examples: list[Encoded]) -> list[Lesson]:
+        thinker = self.learner.thinker
+        made = lessons(self.learner.method, rows, examples, thinker.vocab, self.micro)
+        return [self.learner.act(lesson.to(self.ranks.device)) for lesson in made]
+
+    def _backward(self, made: list[Lesson], counts: dict[str, float], weight: float) -> dict[str, float]:
+        sums: dict[str, torch.Tensor] = {}
+        for lesson in made:
+            loss = self.learner(lesson, counts)
+            (loss.total * weight if weight != 1.0 else loss.total).backward()
+            for name, part in (loss.parts | {"loss": loss.total}).items():
+                sums[name] = sums.get(name, 0.0) + part.detach() * weight
+        return dict(zip(sums, torch.stack(list(sums.values())).tolist()))
+
+    def _in_memory(self, work: Callable[[], T]) -> T | None:
+        """The result of the work, or None if memory ran out."""
+        try:
+            return work()
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        # Behind the handler: the exception's frames keep every activation alive.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
+
+    def _shrink(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        smaller = (self.micro + 1) // 2
+        remedies = (
+            "set train.checkpointing: true with train.latents.schedule: recompute, a shorter text or a smaller model"
+        )
+        if self.micro == 1:
+            raise TacitError(f"memory ran out on a single example; {remedies}")
+        if self.train.micro_batch != "auto":
+            raise TacitError(
+                f"memory ran out with train.micro_batch: {self.micro}; set {smaller}, or auto (the same numbers, slower)"
+            )
+        self.say(f"memory ran out with micro-batches of {self.micro}; going on with {smaller}")
+        self.micro = smaller
+
+
+def _total(made: Sequence[Lesson], weight: float) -> dict[str, float]:
+    totals: dict[str, float] = {"tokens": 0.0}
+    for lesson in made:
+        read = sum(_tokens(view) for view in lesson.views.values())
+        for name, count in (lesson.counts() | {"tokens": float(read)}).items():
+            totals[name] = totals.get(name, 0.0) + weight * count
+    return totals
+
+
+def _tokens(view: object) -> int:
+    keep = getattr(view, "keep", None)
+    return 0 if keep is None else int(keep.sum())
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in said or "can't allocate memory" in said
