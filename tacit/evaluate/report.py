@@ -71,6 +71,6 @@ def accuracy_error(verdicts: Sequence[Sequence[bool]]) -> float:
         share = sum(flat) / len(flat)
         return math.sqrt(share * (1 - share) / len(flat))
     means = [sum(answers) / len(answers) for answers in verdicts]
-    center = sum(means) / len(means)
-    variance = sum((mean - center) ** 2 for mean in means) / (len(means) - 1)
+    center = math.fsum(means) / len(means)  # exact sums: the order of the questions must not show in the last digit
+    variance = math.fsum((mean - center) ** 2 for mean in means) / (len(means) - 1)
     return math.sqrt(variance / len(means))
