@@ -191,8 +191,9 @@ def _encode_block(block: list[Example], tokenizer: Any, template: Template, star
         else:
             steps = tuple([next(rest) for _ in example.steps])
             row = Encoded(example.id, start + next(questions), steps, cue, next(rest))
-        if not row.answer or not (row.question or example.text):
-            field = "question" if row.answer else "text" if example.text else "answer"
+        # An example with a question and no answer is a prompt: somebody is asking, and nothing is learned from it.
+        if not (row.question or example.text) or (not row.answer and (example.answer or example.text)):
+            field = "text" if example.text else "answer" if row.question else "question"
             raise fault(example.id or "example", field, f"the tokenizer makes no tokens of {getattr(example, field)!r}")
         encoded.append(row)
     return encoded

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from tacit.layout import Layout
 from tacit.objectives import nll
 from tacit.thinking import Thinking
 from tacit.vocab import Vocab
+
+if TYPE_CHECKING:
+    from tacit.evaluate.answering import Answer
 
 
 class Thinker(nn.Module):
@@ -93,6 +96,12 @@ class Thinker(nn.Module):
 
     def complete(self, prompts: Sequence[Layout], sampling: Sampling | None = None, **options) -> list[Completion]:
         return complete(self, prompts, sampling, **options)
+
+    def generate(self, texts: Sequence[str] | str, **sampling) -> "list[Answer]":
+        """Answers to questions: the prompt of the method that trained this model, completed and decoded."""
+        from tacit.evaluate.answering import generate
+
+        return generate(self, texts, **sampling)
 
     def loss(self, batch: Batch, count: float | Tensor | None = None, **options) -> Tensor:
         """Negative log-likelihood per learned token; `count` is the number of them in the whole optimizer step."""

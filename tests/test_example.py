@@ -77,6 +77,14 @@ def test_malformed_rows_are_refused_with_place_field_and_reason(row, reason):
         from_row(row, "data.jsonl:3")
 
 
+def test_a_question_without_an_answer_is_a_prompt():
+    [row] = encode([Example(question="ab")], bytes_tokenizer(), Template(question="{question}"))
+    assert (len(row.question), row.answer) == (1, ())
+    symbolic = Template(kind="symbolic", question="{question}", cue="")
+    with pytest.raises(DataError, match="a: answer: the tokenizer makes no tokens"):
+        encode([Example("a", "ab", answer=" ")], words_tokenizer(["ab"]), symbolic)
+
+
 def test_pieces_are_tokenised_alone():
     tokenizer = bytes_tokenizer()
     template = Template(question="{question}", step="{step}", cue="b", answer="{answer}")

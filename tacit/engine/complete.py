@@ -75,10 +75,14 @@ def complete(
     sampling: Sampling | Sequence[Sampling] | None = None,
     *,
     slots: int | None = None,
+    draws: Sequence[int] | None = None,
     on_token: Callable[[int, int, str], None] | None = None,
+    on_done: Callable[[int], None] | None = None,
 ) -> list[Completion]:
     """Completions in the order of the prompts. `sampling`: one for all or one for each. `slots`: rows in flight (all when
-    unset). `on_token(prompt, id, text)` is called for every token as it is chosen; text is what has become readable."""
+    unset). `draws`: which random numbers each prompt gets, when that must not depend on its place in the list.
+    `on_token(prompt, id, text)` is called for every token as it is chosen; text is what has become readable.
+    `on_done(prompt)` is called when a completion has ended."""
     if not prompts:
         return []
     each = (
@@ -92,7 +96,8 @@ def complete(
     thinker.eval()  # what is sampled and what is scored must be one policy, so no dropout
     try:
         with torch.inference_mode():
-            done = _Sampler(thinker, prompts, each, slots or len(prompts), on_token).run()
+            chances = [uniforms(s.seed, draw) for s, draw in zip(each, draws or range(len(prompts)))]
+            done = _Sampler(thinker, prompts, each, chances, slots or len(prompts), on_token, on_done).run()
     finally:
         thinker.train(training)
     for completion in done:  # tensors of inference mode could not be learned from later
@@ -101,8 +106,11 @@ def complete(
 
 
 class _Sampler:
-    def __init__(self, thinker, prompts: Sequence[Layout], samplings: list[Sampling], slots: int, on_token):
-        self.thinker, self.samplings, self.slots, self.on_token = thinker, samplings, slots, on_token
+    def __init__(
+        self, thinker, prompts: Sequence[Layout], samplings: list[Sampling], chances, slots: int, on_token, on_done
+    ):
+        self.thinker, self.samplings, self.chances, self.slots = thinker, samplings, chances, slots
+        self.on_token, self.on_done = on_token, on_done
         self.vocab, self.door, self.device = thinker.vocab, thinker.door, thinker.device
         self.unwritten = {self.vocab.open, self.vocab.close, self.vocab.eos, *self.vocab.extra.values()}
         self.prompts = list(prompts)
@@ -166,10 +174,8 @@ class _Sampler:
         layout, head = self.prompts[index], self.heads[index]
         n = len(head.ids)
         rest = deque(zip(layout.ids[n:], layout.positions[n:]))
-        sampling = self.samplings[index]
-        chance = uniforms(sampling.seed, index)
-        row = _Row(index, sampling, Completion(layout), rest, head.positions[-1], head.ids[-1], chance)
-        return row
+        chance = self.chances[index]
+        return _Row(index, self.samplings[index], Completion(layout), rest, head.positions[-1], head.ids[-1], chance)
 
     def _place(self, rows: list[_Row], stream: Stream, states: Tensor, free: list[int]) -> None:
         assert self.stream is not None
@@ -292,6 +298,8 @@ class _Sampler:
                 if not (row.sampling.stop or self.on_token) and self.thinker.tokenizer is not None:
                     row.done.text = self.thinker.tokenizer.decode(row.written)
                 self.done[row.index] = row.done
+                if self.on_done:
+                    self.on_done(row.index)
 
     def _advance(self, tokens: list[int]) -> None:
         assert self.stream is not None

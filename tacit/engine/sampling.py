@@ -20,13 +20,13 @@ from tacit.settings import Settings
 class Sampling(Settings):
     """Greedy by default."""
 
-    max_tokens: int = Field(128, ge=1)
+    max_tokens: int = Field(default=128, ge=1)
     """Sampled tokens of one completion, silent steps not counted."""
-    temperature: float = Field(0.0, ge=0.0)
+    temperature: float = Field(default=0.0, ge=0.0)
     """0 takes the likeliest token."""
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(default=0, ge=0)
     """Sample among the k likeliest tokens only; 0 for all."""
-    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     """Sample among the likeliest tokens that together hold this much probability."""
     stop: tuple[str, ...] = ()
     """Strings that end a completion; they are not part of it."""

@@ -72,6 +72,11 @@ class Task(Settings, ABC):
         """The two answers a question offers, in an order that does not tell which is right; None for open questions."""
         return None
 
+    def verdict(self, example: Example, text: str, hidden: int = 0) -> str | None:
+        """The kind of success or mistake that a written answer is, where a task tells kinds apart. `hidden` is how many
+        first steps were thought instead of written."""
+        return None
+
     def words(self) -> list[str] | None:
         """Every word that template kind symbolic can meet, for making a tokenizer; None where words are open-ended."""
         return None

@@ -81,6 +81,9 @@ class ProsQA(Generated):
         words = example.question.rstrip("?").split()
         return f"{words[-5]} is a {words[-3]}.", f"{words[-5]} is a {words[-1]}."
 
+    def verdict(self, example: Example, text: str, hidden: int = 0) -> Verdict | None:
+        return path_verdict(example, text, hidden) if has_graph(example) else None
+
 
 class ProsQASymbolic(Generated):
     """The same question in node numbers: `s t | s t [Q] x y [R] root`, a path of nodes, `[A] target`."""
@@ -117,6 +120,9 @@ class ProsQASymbolic(Generated):
         first, second = example.question.split("[Q]")[1].split()[:2]
         return first, second
 
+    def verdict(self, example: Example, text: str, hidden: int = 0) -> Verdict | None:
+        return path_verdict(example, text, hidden) if has_graph(example) else None
+
     def words(self) -> list[str]:
         return [*map(str, range(max(31, self.shape.slots))), "|", "[Q]", "[R]", "[A]"]
 
@@ -147,10 +153,18 @@ def _as_extra(graph: Graph) -> dict[str, Any]:
     return {"edges": edges, "root": graph.root, "target": graph.target, "neg_target": graph.neg_target}
 
 
+def has_graph(example: Example) -> bool:
+    """Whether the row brought the graph that its question tells."""
+    return not _missing(example)
+
+
+def _missing(example: Example) -> list[str]:
+    return [key for key in ("edges", "root", "target", "neg_target") if key not in (example.extra or {})]
+
+
 def graph_of(example: Example) -> Graph:
     """The graph behind an example of either form, or of the published files."""
-    extra = example.extra or {}
-    missing = [key for key in ("edges", "root", "target", "neg_target") if key not in extra]
+    extra, missing = example.extra or {}, _missing(example)
     if missing:
         raise DataError(
             f"{example.id or 'example'}: {missing[0]}: missing; only rows with their graph have a path to judge"

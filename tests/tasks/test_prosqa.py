@@ -197,6 +197,12 @@ def test_gold_solutions_are_correct_paths(hidden):
 def test_a_row_without_its_graph_has_no_path():
     with pytest.raises(DataError, match="r1: edges: missing"):
         path_verdict(Example("r1"), "text")
+    assert ProsQA().verdict(Example("r1"), "text") is None
+
+
+def test_tasks_with_graphs_give_verdicts():
+    assert ProsQA().verdict(SENTENCES, WRITTEN[0][0]) == WRITTEN[0][2]
+    assert ProsQASymbolic().verdict(NUMBERS, NUMBERED[0][0]) == NUMBERED[0][2]
 
 
 def test_too_many_nodes_for_the_names_are_drawn_again():

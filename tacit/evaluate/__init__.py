@@ -1,0 +1,42 @@
+"""Evaluation: prompts → completions → grades → a report, over one process or many; and answers to anybody's questions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tacit.evaluate.report import KEYS, Report
+
+if TYPE_CHECKING:
+    from tacit.tasks.base import Task
+    from tacit.thinker import Thinker
+
+__all__ = ["KEYS", "Report", "evaluate"]
+
+
+def evaluate(
+    model: "Thinker | str | Path",
+    task: "str | Task | None" = None,
+    *,
+    data: str | Path | None = None,
+    limit: int | None = None,
+    latents: int | None = None,
+    choices: bool = False,
+    on_progress=None,
+    **settings: Any,
+) -> Report:
+    """Accuracy and costs of a model: a loaded one, a run folder, any model folder or hub id.
+
+    The task is the model's own unless one is named, or a file of rows is given as `data`. `latents` sets the number of
+    silent steps, `choices` also scores the answers a question offers; `settings` are fields of a recipe's section `eval`
+    (split, batch, max_tokens, temperature, samples).
+    """
+    from dataclasses import replace
+
+    from tacit.evaluate.split import evaluate_split
+    from tacit.evaluate.subject import load_for_eval
+
+    subject = load_for_eval(model, task, data, limit=limit, **settings)
+    report = evaluate_split(
+        subject.thinker, subject.method, subject.task, subject.template, subject.examples, subject.settings,
+        latents=latents, choices=choices, on_progress=on_progress,
+    )  # fmt: skip
+    return replace(report, run=subject.run)

@@ -1,0 +1,89 @@
+"""What a completion consists of: silent steps, tokens written while thinking, tokens of the answer.
+
+The model may think inside `<think> … </think>`, silently or in words, or write its steps in front of the words that
+announce the answer. Everything is read from token ids, since text does not tell a silent step from a word for it.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from tacit.engine.complete import Completion
+from tacit.vocab import Vocab
+
+SILENT, FILLER, WRITTEN = "silent", "filler", "written"
+
+
+class Thought(NamedTuple):
+    """One stretch of thinking."""
+
+    kind: str
+    """`silent` (a state fed back, or a pause in its place), `filler` (ordinary tokens that say nothing) or `written`."""
+    length: int
+
+
+class Account(NamedTuple):
+    """Everything in front of an answer, and the answer's length."""
+
+    thoughts: tuple[Thought, ...]
+    answer_tokens: int
+
+    def columns(self, *kinds: str) -> int:
+        return sum(thought.length for thought in self.thoughts if thought.kind in kinds)
+
+    @property
+    def latents(self) -> int:
+        """Columns that say nothing."""
+        return self.columns(SILENT, FILLER)
+
+    @property
+    def thought_tokens(self) -> int:
+        return self.columns(WRITTEN)
+
+
+def account(done: Completion, cue: Sequence[int], vocab: Vocab) -> Account:
+    """Take a completion apart. What is written between the prompt and the last `cue` is thinking; without a cue it is
+    all answer, as it is for grading."""
+    said: list[int] = []
+    runs = groupby(_kinds(done, vocab, said))
+    thoughts = [Thought(kind, sum(1 for _ in run)) for kind, run in runs if kind is not None]
+    end = after_cue(said, cue)
+    steps = end - len(cue) if end else 0
+    if steps:
+        thoughts.append(Thought(WRITTEN, steps))
+    return Account(tuple(thoughts), len(said) - end)
+
+
+def _kinds(done: Completion, vocab: Vocab, said: list[int]) -> Iterator[str | None]:
+    """The kind of thinking of each column, None where there is none; what is written outside thoughts goes to `said`."""
+    fillers = set(vocab.extra.values())
+    for segment in done.prompt.segments:
+        for token in segment.ids:
+            filler = token in fillers or segment.name == "thought"
+            yield SILENT if token == vocab.latent else FILLER if filler else None
+    names = [segment.name for segment in done.prompt.segments if len(segment.ids)]
+    inside = "open" in names and "close" not in names[names.index("open") :]
+    for token in done.ids:
+        if token == vocab.eos:
+            return
+        if token in (vocab.open, vocab.close):
+            inside = token == vocab.open
+            yield None
+        elif token == vocab.latent:
+            yield SILENT
+        elif token in fillers:
+            yield FILLER
+        elif inside:
+            yield WRITTEN
+        else:
+            said.append(token)
+            yield None
+
+
+def after_cue(ids: Sequence[int], cue: Sequence[int]) -> int:
+    """Where the last occurrence of the cue ends; 0 where there is none."""
+    width = len(cue)
+    for start in range(len(ids) - width, -1, -1) if width else ():
+        if tuple(ids[start : start + width]) == tuple(cue):
+            return start + width
+    return 0

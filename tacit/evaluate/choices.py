@@ -1,0 +1,73 @@
+"""Which of two offered answers does the model find likelier? Scored behind everything it thought, silently or in words.
+
+Shapes: N learned tokens, T columns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+
+from tacit.batch import Batch
+from tacit.engine.complete import Completion
+from tacit.engine.run import run
+from tacit.evaluate.account import after_cue
+from tacit.example import Example, encode
+from tacit.layout import Layout, Segment
+from tacit.objectives import token_nll
+from tacit.tasks.base import Task
+
+
+class Asked(NamedTuple):
+    """A question and what was answered to it."""
+
+    number: int
+    example: Example
+    cue: Sequence[int]
+    completions: Sequence[Completion]
+
+
+def right_choices(thinker, task: Task, asked: Sequence[Asked], batch: int) -> dict[tuple[int, int], bool]:
+    """Whether the right choice is the likelier one, by question and sample; questions that offer nothing are left out."""
+    places, offered, layouts = [], [], []
+    for number, example, cue, completions in asked:
+        pair = task.choices(example)
+        if pair is None:
+            continue
+        answers = encode([replace(example, answer=one) for one in pair], thinker.tokenizer, task.template)
+        for sample, done in enumerate(completions):
+            places.append((number, sample))
+            offered.append((example, *pair))
+            before = before_answer(done, cue)
+            layouts += [before + Layout(Segment("answer", (*a.answer, thinker.vocab.eos), 1.0)) for a in answers]
+    scores = log_probabilities(thinker, layouts, batch)
+    return {
+        place: task.grade(example, first if likely > other else second).correct
+        for place, (example, first, second), likely, other in zip(places, offered, scores[::2], scores[1::2])
+    }
+
+
+def before_answer(done: Completion, cue: Sequence[int]) -> Layout:
+    """The prompt, what the model thought behind it, and the words that announce an answer, once."""
+    end = after_cue(done.ids, cue)
+    if end:
+        return done.prompt + Layout(Segment("steps", tuple(done.ids[:end])))
+    announced = any(segment.name == "cue" for segment in done.prompt.segments)
+    return done.prompt if announced else done.prompt + Layout(Segment("cue", tuple(cue)))
+
+
+@torch.no_grad()
+def log_probabilities(thinker, layouts: Sequence[Layout], batch: int) -> list[float]:
+    """The log-probability of the learned tokens of every layout."""
+    training = thinker.training
+    thinker.eval()
+    scores: list[float] = []
+    for start in range(0, len(layouts), batch):
+        part = Batch.of(layouts[start : start + batch], thinker.vocab).to(thinker.device)
+        each = token_nll(thinker, run(thinker, part).hidden, part)  # (N,)
+        rows = part.sources // part.shape[1]
+        total = torch.zeros(part.shape[0], dtype=each.dtype, device=each.device)
+        scores += (-total.index_add(0, rows, each)).tolist()
+    thinker.train(training)
+    return scores

@@ -1,0 +1,87 @@
+"""How much arithmetic an answer costs: a formula over the model's own matrices.
+
+Counted are the multiplications and additions of matrix products, two for each weight and column: the linear maps of the
+body, attention (every column of a read against all columns seen so far, as the kernels do it), the head where a token was
+chosen and nowhere else, and the map that feeds a thought back. Norms, activations and softmax are left out.
+
+A row is counted as if it were answered alone: no padding, no idle slots, no prefix read for others. So the number does not
+depend on the batch; a batch does more arithmetic than this, and a prefix shared by all prompts less.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch import nn
+
+from tacit.engine.complete import Completion
+from tacit.vocab import Vocab
+
+
+class Price(NamedTuple):
+    """FLOPs of one model's parts."""
+
+    column: int
+    """Everything in the body but attention, for each column."""
+    pair: int
+    """Attention, for each column that is read and each that it is compared with."""
+    head: int
+    latent: int
+
+
+def price(thinker) -> Price:
+    """What a thinker's parts cost."""
+    door = thinker.door
+    tables = [module for module in door.body.modules() if isinstance(module, nn.Embedding)]
+    looked_up = {id(p) for module in (*tables, door.embedding) for p in module.parameters()}
+    body = sum(p.numel() for p in door.body.parameters() if p.ndim == 2 and id(p) not in looked_up)
+    head = _weights(door.model.get_output_embeddings())
+    soft = thinker.thinking.feedback == "soft"
+    fed_back = _weights(thinker.feedback) + (head + thinker.vocabulary * door.embedding_width if soft else 0)
+    return Price(2 * body, 0 if door.recurrent else 4 * _attention_width(door), 2 * head, 2 * fed_back)
+
+
+def _weights(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.ndim == 2)
+
+
+def _attention_width(door) -> int:
+    """Numbers in all queries of all layers for one column; keys shared by several heads save memory, not arithmetic."""
+    config = door.body.config.get_text_config()
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return config.num_hidden_layers * config.num_attention_heads * head
+
+
+class Work(NamedTuple):
+    """What answering one row takes."""
+
+    forwards: int
+    columns: int
+    pairs: int
+    heads: int
+    latents: int
+
+    def flops(self, price: Price) -> int:
+        bodies = price.column * self.columns + price.pair * self.pairs
+        return bodies + price.head * self.heads + price.latent * self.latents
+
+
+def work(done: Completion, vocab: Vocab) -> Work:
+    """The reads of one row answered alone."""
+    seen = pairs = forwards = 0
+    for width in _reads(done, vocab):
+        seen += width
+        pairs += width * seen
+        forwards += 1
+    return Work(forwards, seen, pairs, len(done.ids), done.latents)
+
+
+def _reads(done: Completion, vocab: Vocab) -> Iterator[int]:
+    """Width of every read: the prompt up to its first silent step, each silent step with the tokens behind it, each
+    token that was chosen. The last token is chosen and never read."""
+    ids, positions = done.prompt.ids, done.prompt.positions
+    cuts = [i for i, token in enumerate(ids) if token == vocab.latent]
+    if cuts:
+        cuts += [i for i in range(cuts[0] + 1, len(ids)) if positions[i] != positions[i - 1] + 1 and i not in cuts]
+    cuts = [0, *sorted(cuts), len(ids)]
+    yield from (end - start for start, end in zip(cuts, cuts[1:]))
+    yield from (1 for _ in done.ids[1:])

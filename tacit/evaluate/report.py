@@ -1,0 +1,76 @@
+"""What an evaluation found, as numbers and as rows, and how sure the numbers are."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+KEYS = (
+    "accuracy", "stderr", "n", "correct", "seconds", "forwards", "flops", "latents_mean", "thought_tokens_mean",
+    "answer_tokens_mean", "extractor", "task", "run",
+)  # fmt: skip
+"""The keys of `tacit eval --json`; scripts parse them."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of an evaluation. Costs are those of each question answered alone, so batches do not change them."""
+
+    accuracy: float
+    stderr: float
+    n: int
+    """Answers graded: questions times samples."""
+    correct: int
+    seconds: float
+    """What this evaluation took, on the slowest process."""
+    forwards: int
+    """Reads of the model's body: one for each prompt, one for every silent step and every token that was read back."""
+    flops: float
+    latents_mean: float
+    """Silent columns of an answer."""
+    thought_tokens_mean: float
+    """Tokens written before the answer's cue, or inside a thought."""
+    answer_tokens_mean: float
+    extractor: str
+    task: str
+    run: str = ""
+    cot_match: float | None = None
+    """Share of answers whose written steps are exactly the gold ones; None where there are none to write."""
+    tables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What only some tasks have: kinds of mistakes, scores of offered choices."""
+    rows: Sequence[dict[str, Any]] = ()
+    """One for each answer: the lines of `samples.jsonl`."""
+
+    def summary(self) -> dict[str, Any]:
+        """The keys of `tacit eval --json`."""
+        return {key: getattr(self, key) for key in KEYS}
+
+    def metrics(self) -> dict[str, float]:
+        """The numbers, for a line of `metrics.jsonl`, without the prefix that tells them from those of training."""
+        numbers = {key: value for key, value in self.summary().items() if not isinstance(value, str)}
+        if self.cot_match is not None:
+            numbers["cot_match"] = self.cot_match
+        return numbers | {f"{table}/{name}": v for table, part in self.tables.items() for name, v in part.items()}
+
+    def write_rows(self, file: Path) -> None:
+        """`samples.jsonl`, whole or not at all."""
+        beside = file.with_name(file.name + ".part")
+        beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows), encoding="utf-8")
+        beside.replace(file)
+
+
+def accuracy_error(verdicts: Sequence[Sequence[bool]]) -> float:
+    """Standard error of the mean of `verdicts`: the answers to each question.
+
+    One answer each: binomial. Several: answers to one question are no independent evidence, so questions are what varies.
+    """
+    if all(len(answers) == 1 for answers in verdicts) or len(verdicts) == 1:
+        flat = [verdict for answers in verdicts for verdict in answers]
+        share = sum(flat) / len(flat)
+        return math.sqrt(share * (1 - share) / len(flat))
+    means = [sum(answers) / len(answers) for answers in verdicts]
+    center = math.fsum(means) / len(means)  # exact sums: the order of the questions must not show in the last digit
+    variance = math.fsum((mean - center) ** 2 for mean in means) / (len(means) - 1)
+    return math.sqrt(variance / len(means))

@@ -1,0 +1,150 @@
+"""Who is evaluated, and on what: a folder says which method, task and words its model was trained with.
+
+Everything a folder does not say may be given; what is given wins. A folder without `thought.json` is any causal language
+model: it is asked the question and nothing else.
+"""
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+from pydantic import ValidationError
+
+from tacit.errors import ModelError, TacitError
+from tacit.example import Example, Template
+from tacit.methods import METHODS
+from tacit.methods.base import Method
+from tacit.methods.cot import Cot
+from tacit.recipe.choice import choose
+from tacit.recipe.training import Eval
+from tacit.registry import resolve
+from tacit.tasks import TASKS
+from tacit.tasks.base import Split, Task, check_split
+from tacit.tasks.rows import Rows
+
+if TYPE_CHECKING:
+    from tacit.thinker import Thinker
+
+REGISTRIES: dict[str, Mapping[str, Any]] = {"method": METHODS, "task": TASKS}
+
+
+class Subject(NamedTuple):
+    """Everything `evaluate_split` needs."""
+
+    thinker: "Thinker"
+    method: Method
+    task: Task
+    template: Template
+    examples: list[Example]
+    settings: Eval
+    run: str
+
+
+def load_for_eval(
+    run: "str | Path | Thinker",
+    task: str | Task | None = None,
+    data: str | Path | None = None,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    **settings: Any,
+) -> Subject:
+    """A run folder, a checkpoint, any model folder or hub id, or a thinker that is loaded already. `settings` are fields
+    of a recipe's section `eval`; those of the run stand in for what is not given."""
+    from tacit.thinker import Thinker
+
+    if task is not None and data is not None:
+        raise TacitError("a task brings its own questions, so give --task or --data, not both")
+    thinker, folder = (run, None) if isinstance(run, Thinker) else (None, model_folder(run))
+    section = _settings(folder, {"split": split, "limit": limit, **settings})
+    if thinker is None:
+        thinker = Thinker.from_pretrained(str(folder))
+    chosen, template = _task(thinker.facts, task, data, str(folder or "this model"))
+    source = chosen if data is None else Rows(test=_file(data))
+    part = section.split if data is None else "test"
+    return Subject(
+        thinker,
+        method_of(thinker.facts),
+        chosen,
+        template,
+        _examples(source, part, section.limit),
+        section,
+        "" if folder is None else str(run),
+    )
+
+
+def model_folder(run: str | Path) -> str:
+    """The model inside a run folder: the final one, else the newest checkpoint. Anything else is taken as it is."""
+    folder = Path(run).expanduser()
+    if (folder / "final").is_dir():
+        return str(folder / "final")
+    steps = [path for path in folder.glob("checkpoints/step-*") if path.name.rpartition("-")[2].isdecimal()]
+    if steps:
+        return str(max(steps, key=lambda path: int(path.name.rpartition("-")[2])))
+    if (folder / "recipe.yaml").exists() and not (folder / "config.json").exists():
+        raise ModelError(f"{run} has neither a final model nor a checkpoint yet; train on: tacit train … --resume")
+    return str(run)
+
+
+def method_of(facts: Mapping[str, Any]) -> Method:
+    """The method a model was trained with; for any other model, one that asks the question and nothing else."""
+    return _chosen("method", facts["method"]) if "method" in facts else Cot()
+
+
+def template_of(facts: Mapping[str, Any]) -> Template:
+    """The words around questions that a model was trained with."""
+    return Template(**facts["template"]) if "template" in facts else Template()
+
+
+def _chosen(kind: str, given: Mapping[str, Any]) -> Any:
+    resolve(REGISTRIES[kind], given["name"], kind)
+    try:
+        return choose(kind, dict(given)).settings
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise TacitError(f"{kind} {given['name']} cannot be used like this: {where}: {first['msg']}") from error
+
+
+def _task(facts: Mapping[str, Any], task: str | Task | None, data: Any, model: str) -> tuple[Task, Template]:
+    if isinstance(task, Task):
+        return task, task.template
+    if task is not None:
+        chosen = _chosen("task", {"name": task})
+        return chosen, chosen.template
+    if "task" in facts:
+        return _chosen("task", facts["task"]), template_of(facts)
+    if data is not None:
+        return Rows(test=_file(data)), template_of(facts)
+    raise TacitError(
+        f"{model} does not say which task it was trained for; name one with --task (tacit ls tasks), or give --data FILE"
+    )
+
+
+def _file(data: str | Path) -> str:
+    if not Path(data).expanduser().is_file():
+        raise TacitError(f"there is no file {data}")
+    return str(Path(data).expanduser())
+
+
+def _settings(folder: str | None, given: Mapping[str, Any]) -> Eval:
+    """The section `eval` of the run's recipe, under what was given."""
+    section: dict[str, Any] = {}
+    for place in (Path(folder), *list(Path(folder).absolute().parents)[:2]) if folder else ():
+        if (place / "recipe.yaml").is_file():
+            recipe = yaml.safe_load((place / "recipe.yaml").read_text(encoding="utf-8"))
+            section = recipe.get("eval") or {}
+            break
+    try:
+        return Eval(**section | {key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise TacitError(f"eval.{'.'.join(map(str, first['loc']))} {first['input']!r}: {first['msg']}") from error
+
+
+def _examples(task: Task, split: str, limit: int | None) -> list[Example]:
+    check_split(split)
+    part: Split = split  # type: ignore[assignment] (checked in the line above)
+    return list(islice(task.examples(part), limit))

@@ -1,0 +1,49 @@
+"""What a completion consists of, read from ids."""
+
+import pytest
+
+from tacit.engine.complete import Completion
+from tacit.evaluate.account import Account, Thought, account, after_cue
+from tacit.layout import Layout, Segment
+from tacit.vocab import Vocab
+
+VOCAB = Vocab(open=1, latent=2, close=3, eos=0, pad=9, extra={"<pause>": 4})
+QUESTION = Segment("question", (11, 12))
+CUE = (7, 8)
+
+
+def of(*segments, ids) -> Account:
+    return account(Completion(Layout(QUESTION, *segments), ids=list(ids)), CUE, VOCAB)
+
+
+CASES = [
+    ("an answer", (), [20, 21, 0], (), 2),
+    ("steps in words", (), [30, 31, 32, 7, 8, 20, 0], (("written", 3),), 1),
+    ("silent steps of the prompt", VOCAB.thought(2), [7, 8, 20, 0], (("silent", 2),), 1),
+    ("silent steps, then steps in words", VOCAB.thought(2), [30, 7, 8, 20], (("silent", 2), ("written", 1)), 1),
+    ("the model decides how long", (Segment("open", (1,)),), [2, 2, 3, 20, 0], (("silent", 2),), 1),
+    ("the model opens a thought itself", (), [1, 2, 3, 20, 0], (("silent", 1),), 1),
+    ("two thoughts", VOCAB.thought(1), [30, 1, 2, 3, 20, 0], (("silent", 1), ("silent", 1)), 2),
+    ("a thought in words", (Segment("open", (1,)),), [30, 31, 3, 20, 0], (("written", 2),), 1),
+    ("pause tokens", (Segment("open", (1,)), Segment("thought", (4, 4)), Segment("close", (3,))), [20], (("filler", 2),), 1),
+    ("dots", (Segment("thought", (15, 15, 15)),), [20, 0], (("filler", 3),), 1),
+    ("the cue is in the prompt", (Segment("cue", CUE),), [20, 0], (), 1),
+    ("two cues", (), [30, 7, 8, 31, 7, 8, 20, 0], (("written", 4),), 1),
+    ("nothing", (), [0], (), 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("segments", "ids", "thoughts", "answer"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_account(segments, ids, thoughts, answer):
+    assert of(*segments, ids=ids) == Account(tuple(Thought(*thought) for thought in thoughts), answer)
+
+
+def test_silent_and_written_are_added_up_apart():
+    parts = of(*VOCAB.thought(2), ids=[30, 7, 8, 20])
+    assert (parts.latents, parts.thought_tokens, parts.answer_tokens) == (2, 1, 1)
+
+
+def test_where_a_cue_ends():
+    assert after_cue([1, 7, 8, 2, 7], CUE) == 3
+    assert after_cue([7, 1, 8], CUE) == 0
+    assert after_cue([1, 2], ()) == 0
