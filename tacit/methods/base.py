@@ -57,13 +57,13 @@ class Lesson:
 
 
 class Loss(NamedTuple):
-    """The number to minimise, and the numbers to log."""
+    """The number to minimise, and the numbers to log; each of them a sum, since a step may come in pieces."""
 
     total: "Tensor"
     parts: dict[str, "Tensor"] = {}  # noqa: RUF012 (a NamedTuple's default, never changed)
 
 
-class Curriculum(Protocol):
+class Pacing(Protocol):
     """A stage that depends on what was learned. Its state is part of a checkpoint."""
 
     stage: int
@@ -87,7 +87,7 @@ class Method(Settings, ABC):
         """Where its curriculum stands; 0 where it has none."""
         return 0
 
-    def curriculum(self) -> "Curriculum | None":
+    def pacing(self) -> "Pacing | None":
         """A curriculum that listens to what is learned and so decides the stage itself; None: `stage` decides."""
         return None
 
@@ -113,6 +113,10 @@ class Method(Settings, ABC):
         """Learn. `counts` are those of the whole optimizer step, over all micro-batches and processes."""
         total = thinker.loss(lesson.views["main"], counts["main"])
         return Loss(total, {"nll": total.detach()})
+
+    def summary(self, parts: dict[str, float]) -> dict[str, float]:
+        """The numbers to log, from the parts of a loss after they were summed over micro-batches and processes."""
+        return parts
 
 
 def question(ex: Encoded) -> Segment:

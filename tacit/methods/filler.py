@@ -49,7 +49,7 @@ class Filler(Method):
     removal: Removal | None = None
     """Remove tokens at this pace before the rest is swapped."""
 
-    def curriculum(self) -> GateState | None:
+    def pacing(self) -> GateState | None:
         return GateState(self.gate) if self.gate else None
 
     def stage(self, at: Progress) -> int:
@@ -129,6 +129,11 @@ class Filler(Method):
         from tacit.methods.watching import watched_loss
 
         return watched_loss(thinker, lesson.views["main"], counts["main"])
+
+    def summary(self, parts: dict[str, float]) -> dict[str, float]:
+        from tacit.methods.watching import ratios
+
+        return ratios(parts)
 
 
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -32,7 +32,7 @@ class Icot(Method):
     unit: Literal["token", "step"] = "token"
     """What is removed at a time."""
 
-    def curriculum(self) -> GateState | None:
+    def pacing(self) -> GateState | None:
         return GateState(self.gate) if self.gate else None
 
     def stage(self, at: Progress) -> int:
@@ -80,3 +80,8 @@ class Icot(Method):
         from tacit.methods.watching import watched_loss
 
         return watched_loss(thinker, lesson.views["main"], counts["main"])
+
+    def summary(self, parts: dict[str, float]) -> dict[str, float]:
+        from tacit.methods.watching import ratios
+
+        return ratios(parts)

@@ -1,4 +1,8 @@
-"""A loss that also says what it got right, place by place, so that a gate can watch the worst of them."""
+"""A loss that also says what it got right, place by place, so that a gate can watch the worst of them.
+
+A step may come in pieces, so what is counted here are sums: `right/PLACE` and `seen/PLACE`. `ratios` makes accuracies of them
+when the step is whole.
+"""
 
 import torch
 
@@ -6,30 +10,43 @@ from tacit.batch import Batch
 from tacit.methods.base import Loss
 from tacit.objectives import nll_and_hits
 
+RIGHT, SEEN = "right/", "seen/"
+
 
 def watched_loss(thinker, batch: Batch, count) -> Loss:
-    """Parts: `token_accuracy`, `frontier` (the first written token still there), `answer_worst` (the worst place of the
-    answer and of the words before it) and `watched`, the smaller of the last two."""
+    """The loss of `nll`, and hits at the frontier (the first written token still there), at every place from the cue to the
+    end, and over all learned tokens."""
     trace = thinker(batch, end=batch.end)
     total, hits = nll_and_hits(thinker, trace.hidden, batch, count)
-    right = hits.double()
-    parts = {"nll": total.detach(), "token_accuracy": right.mean()}
+    right = hits.to(total.dtype)
     columns = batch.sources + 1
+    parts = {"nll": total.detach(), RIGHT + "tokens": right.sum(), SEEN + "tokens": right.new_tensor(len(right))}
     frontier = batch.mask("frontier").flatten()[columns]
-    answer = (batch.mask("answer") | batch.mask("cue")).flatten()[columns]
-    parts["answer_worst"] = _worst_place(right, columns, answer, batch)
-    watched = parts["answer_worst"]
     if bool(frontier.any()):
-        parts["frontier"] = right[frontier].mean()
-        watched = torch.minimum(watched, parts["frontier"])
-    return Loss(total, parts | {"watched": watched})
+        parts |= {RIGHT + "frontier": right[frontier].sum(), SEEN + "frontier": frontier.sum().to(right)}
+    for place, (hit, seen) in enumerate(_places(right, columns, batch)):
+        parts |= {f"{RIGHT}end-{place}": hit, f"{SEEN}end-{place}": seen}
+    return Loss(total, parts)
 
 
-def _worst_place(right: torch.Tensor, columns: torch.Tensor, mask: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Accuracy at each place of the answer, counted from the end of its row, and of these the smallest."""
-    last = batch.keep.long().cumsum(1).argmax(1)  # (B,) the last kept column
+def _places(right: torch.Tensor, columns: torch.Tensor, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """(hits, tokens) at each place of the cue and the answer, counted from the end of the row."""
+    mask = (batch.mask("answer") | batch.mask("cue")).flatten()[columns]
     T = batch.shape[1]
+    last = (batch.keep * torch.arange(T, device=batch.device)).argmax(1)  # (B,) the last kept column
     place = (last[columns // T] - columns % T)[mask]
-    total = torch.zeros(int(place.max()) + 1, dtype=right.dtype, device=right.device)
-    seen = total.index_add(0, place, torch.ones_like(right[mask]))
-    return (total.index_add(0, place, right[mask])[seen > 0] / seen[seen > 0]).min()
+    size = int(place.max()) + 1 if len(place) else 0
+    zero = torch.zeros(size, dtype=right.dtype, device=right.device)
+    hits = zero.index_add(0, place, right[mask])
+    seen = zero.index_add(0, place, torch.ones_like(right[mask]))
+    return list(zip(hits, seen))
+
+
+def ratios(parts: dict[str, float]) -> dict[str, float]:
+    """`token_accuracy`, `frontier`, `answer_worst` (the worst place of cue and answer) and `watched`, the smaller of those two."""
+    share = {n[len(SEEN) :]: parts[RIGHT + n[len(SEEN) :]] / v for n, v in parts.items() if n.startswith(SEEN) and v}
+    out = {n: v for n, v in parts.items() if not n.startswith((RIGHT, SEEN))}
+    out |= {"token_accuracy": share["tokens"], "answer_worst": min(v for n, v in share.items() if n.startswith("end-"))}
+    if "frontier" in share:
+        out["frontier"] = share["frontier"]
+    return out | {"watched": min(out["answer_worst"], out.get("frontier", 1.0))}

@@ -51,6 +51,8 @@ class Position:
     """The step of the last evaluation."""
     best: float | None = None
     best_step: int | None = None
+    pacing: dict[str, float] = field(default_factory=dict)
+    """The state of a curriculum that listens."""
     order: dict[str, Any] = field(default_factory=dict)
     """What decides which examples a step sees; a run that goes on must agree with it."""
 

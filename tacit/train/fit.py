@@ -87,6 +87,7 @@ class Loop:
         self.optimizer = make_optimizer(thinker, self.train)
         self.console = Console(self.steps, ranks.main)
         self.track: Tracker | None = None
+        self.pacing = method.pacing()
         learner = Learner(method, thinker, bf16=self.train.precision == "bf16")
         self.stepper = Stepper(learner, self.optimizer, encoded, self.train, ranks, self.console.say)
         self.about = {
@@ -113,6 +114,8 @@ class Loop:
             self.position = Position(micro=self.stepper.micro, order=order)
         else:
             self.position = restore(self.folder, at, self.thinker, self.stepper, order)
+            if self.pacing and self.position.pacing:
+                self.pacing.restore(self.position.pacing)
         self.console.begin = self.position.step
         if self.ranks.main:
             self._write_start(facts, at, resume)
@@ -135,7 +138,7 @@ class Loop:
             folder.note({"status": "running", "resumed": [*earlier.get("resumed", []), resumed]})
 
     def _first_lesson(self) -> str:
-        stage = self.method.stage(Progress(0, 0.0, self.steps))
+        stage = self._stage(0)
         rows, examples, _ = self.stepper.lay_out(self.order.picks(0), stage)
         shown = [
             f"{example.id or 'example'} · view {name} · stage {stage}\n{layout.show(self.thinker.tokenizer)}\n"
@@ -173,7 +176,7 @@ class Loop:
         """One step, in the stage that is due."""
         at, train = self.position, self.train
         epoch = self.order.epoch(at.step)
-        stage = self.method.stage(Progress(at.step, epoch, self.steps))
+        stage = self._stage(at.step)
         if stage != at.stage:
             if at.stage is not None:
                 self.console.say(f"step {at.step}: stage {stage}")
@@ -186,9 +189,17 @@ class Loop:
         set_rate(self.optimizer, self.rate)
         self.thinker.train()
         outcome = self.stepper.take(at.step + 1, self.order.picks(at.step), stage)
+        if self.pacing:
+            self.pacing.observe(outcome.parts)
+            at.pacing = self.pacing.state()
         at.step, at.tokens, at.micro = at.step + 1, at.tokens + outcome.tokens, self.stepper.micro
         self.console.step(at.step, outcome.loss, outcome.tokens)
         return outcome
+
+    def _stage(self, step: int) -> int:
+        if self.pacing:
+            return self.pacing.stage
+        return self.method.stage(Progress(step, self.order.epoch(step), self.steps, self.order.steps(1.0)))
 
     def _due(self, every: int | None) -> bool:
         return every is not None and self.position.step % every == 0

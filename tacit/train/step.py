@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
     loss: float
     grad_norm: float
     parts: dict[str, float]
-    """The method's own numbers; each, like the loss, a sum over micro-batches and processes."""
+    """The method's own numbers, of the whole step."""
     tokens: int
     """Tokens read, padding not counted."""
 
@@ -113,7 +113,7 @@ class Stepper:
             if not self.ranks.any(parts is None):
                 assert parts is not None
                 parts = self.ranks.sum(parts)
-                return Outcome(parts.pop("loss"), 0.0, parts, tokens)
+                return Outcome(parts.pop("loss"), 0.0, self.learner.method.summary(parts), tokens)
         self._shrink()
         assert drawn is not None
         restore_random(drawn)
