@@ -104,6 +104,12 @@ def model(family: str, layers: int = 2) -> torch.nn.Module:
     return made
 
 
+def checkpoint(model) -> None:
+    """Make activations again in the backward pass; the older name of the method warns where both exist."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable()
+
+
 def thinker(family: str, layers: int = 2, **thinking) -> Thinker:
     made = Thinker(model(family, layers), None, VOCAB, Thinking(**thinking))
     generator = torch.Generator().manual_seed(11)
