@@ -7,6 +7,7 @@ a private continuation of the column where its own thoughts end. Losses and grad
 Shapes: B examples, S stages, T trunk columns, W columns of all tails together.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -86,7 +87,7 @@ class SharedBatch:
 
     @property
     def learned(self) -> float:
-        return float(self.weights.sum())
+        return math.fsum(self.weights.tolist())
 
     def to(self, device) -> "SharedBatch":
         return replace(self, **{k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor | Batch)})
