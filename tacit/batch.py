@@ -4,6 +4,7 @@ Shapes: B rows, T columns. A label belongs to its own column and is predicted by
 made here, once, when the labelled columns are listed.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -130,7 +131,7 @@ class Batch:
     @cached_property
     def learned(self) -> float:
         """How many tokens are learned (the sum of their weights): what a loss is divided by."""
-        return float(len(self.targets)) if self.weights is None else float(self.weights.sum())
+        return float(len(self.targets)) if self.weights is None else math.fsum(self.weights.tolist())
 
     @cached_property
     def end(self) -> int:

@@ -73,9 +73,12 @@ class Feedback(nn.Module):
                 "is. Set feedback: linear or mlp"
             )
         with torch.no_grad():
-            table = next(p for n, p in door.embedding.named_parameters() if n.endswith("weight")).detach().float()
-            rms = float(table.square().mean().sqrt()) if table.device.type != "meta" else 1.0
-            mean = table.mean(0).to(door.dtype)
+            # What comes out of the embedding: some families multiply what their table holds.
+            rows = next(len(p) for n, p in door.embedding.named_parameters() if n.endswith("weight"))
+            entering = door.embed(torch.arange(rows, device=door.device))
+            entering = entering.to(torch.promote_types(entering.dtype, torch.float32))
+            rms = float(entering.square().mean().sqrt()) if entering.device.type != "meta" else 1.0
+            mean = entering.mean(0).to(door.dtype)
         self.scaled = thinking.scale == "table"
         self.register_buffer("rms", torch.tensor(rms, dtype=door.dtype), persistent=True)
         self.module = {
@@ -90,5 +93,6 @@ class Feedback(nn.Module):
     def forward(self, hidden: Tensor, door: Door) -> Tensor:
         out = self.module(hidden, door)
         if self.scaled:
-            out = out * (self.rms / out.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-8))
+            # The bound stands under the root, whose slope at zero is infinite.
+            out = out * (self.rms / out.square().mean(-1, keepdim=True).clamp(min=1e-16).sqrt())
         return out.to(hidden.dtype)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from tacit.batch import Batch
+from tacit.errors import DataError
 
 CHUNK = 1 << 27
 """Logits kept at once (512 MiB in float32); beyond, they are made again in the backward pass, chunk by chunk."""
@@ -18,10 +19,15 @@ def token_nll(thinker, hidden: Tensor, batch: Batch) -> Tensor:
     """(N,) negative log-probability of every learned token. The head is applied where something is learned and nowhere else."""
     states = hidden.flatten(0, 1).index_select(0, _rows(hidden, batch))
     said = batch.ids.flatten().index_select(0, batch.sources)
+    return state_nll(thinker, states, said, batch.targets)
+
+
+def state_nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
+    """(N,) negative log-probability of `targets` given states (N, H) and the ids that stand in their columns."""
     size = thinker.vocabulary
     if len(states) * size <= CHUNK:
-        return _nll(thinker, states, said, batch.targets)
-    pieces = zip(*(t.split(max(1, CHUNK // size)) for t in (states, said, batch.targets)))
+        return _nll(thinker, states, said, targets)
+    pieces = zip(*(t.split(max(1, CHUNK // size)) for t in (states, said, targets)))
     return torch.cat([checkpoint(_nll, thinker, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[arg-type]
 
 
@@ -51,5 +57,14 @@ def _nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
 
 def nll(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -> Tensor:
     """Mean negative log-likelihood per learned token of the whole step, of which `batch` is a part."""
-    each = token_nll(thinker, hidden, batch)
-    return (each if batch.weights is None else each * batch.weights).sum() / count
+    return mean(token_nll(thinker, hidden, batch), batch.weights, count)
+
+
+def mean(each: Tensor, weights: Tensor | None, count: float | Tensor) -> Tensor:
+    """The part of a step's mean that these tokens contribute; `count` is the sum of weights over the whole step."""
+    if not isinstance(count, Tensor) and count == 0:
+        raise DataError(
+            "nothing is learned in this step: no token has a label behind another token, so there is no mean to take. "
+            "Give at least one segment a weight (learn=1.0), and rows more than one token"
+        )
+    return (each if weights is None else each * weights).sum() / count

@@ -43,13 +43,14 @@ def branched(
     """(B, 1, W, T + K) for private continuations of C columns of a trunk, the last W of whose K columns are being read.
 
     `trunk` (B, T) and `keep` (B, K) say what counts, `at` (B, C) which column each cell continues; `cell` (K,) and `step`
-    (K,) say where each further column belongs. A query sees its trunk up to `at`, and its own cell up to itself.
+    (B, K) say where each further column belongs. A query sees its trunk up to `at`, and its own cell up to itself.
     """
     T, K = trunk.shape[1], len(cell)
-    mine, my_step = cell[K - width :], step[K - width :]
+    columns = torch.arange(K, device=trunk.device)
+    mine, own_column = cell[K - width :], columns[K - width :, None]
     upto = torch.arange(T, device=trunk.device) <= at[:, mine, None]  # (B, W, T)
     to_trunk = upto & trunk[:, None]
-    earlier = (cell == mine[:, None]) & (step <= my_step[:, None])  # (W, K)
+    earlier = (cell == mine[:, None]) & (columns <= own_column)  # (W, K)
     to_own = earlier & keep[:, None]
     if window is not None:
         number = order(trunk)  # (B, T)
@@ -57,8 +58,7 @@ def branched(
         here = own[:, K - width :, None]  # (B, W, 1)
         to_trunk = to_trunk & (here - number[:, None] < window)
         to_own = to_own & (here - own[:, None] < window)
-    myself = torch.arange(K, device=trunk.device) == torch.arange(K - width, K, device=trunk.device)[:, None]
-    return torch.cat([to_trunk, to_own | myself], -1)[:, None]
+    return torch.cat([to_trunk, to_own | (columns == own_column)], -1)[:, None]
 
 
 def for_model(door: Door, make) -> Tensor | dict[str, Tensor] | None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tacit.batch import Batch
+from tacit.engine.door import Door
 from tacit.engine.stream import Read, Stream, drops_caches, open_stream
 from tacit.errors import DataError
 from tacit.thinking import Thinking
@@ -33,12 +34,7 @@ class Trace:
 
 def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = False, end: int | None = None) -> Trace:
     """Walk a batch. `layers` keeps every layer's states; `end` stops before columns that nobody needs."""
-    door = thinker.door
-    if door.limit is not None and batch.last_position >= door.limit:
-        raise DataError(
-            f"a row needs position {batch.last_position}, but this model has {door.limit} positions (0 to {door.limit - 1}). "
-            "Shorten or drop such rows, use fewer latents, or build the model with more positions (model.tiny.positions)"
-        )
+    check_positions(thinker.door, batch.last_position)
     schedule = schedule or thinker.thinking.schedule
     walk = _Walk(thinker, batch, layers, batch.shape[1] if end is None else end)
     # Vectors that are known beforehand need no chain: replayed thoughts, or a pause that ignores the state.
@@ -53,6 +49,14 @@ def source_states(thinking: Thinking, read: Read) -> Tensor:
         return read.hidden
     assert read.layers is not None
     return read.layers[-2 if thinking.source == "penultimate" else len(read.layers) // 2]
+
+
+def check_positions(door: Door, last: int) -> None:
+    if door.limit is not None and last >= door.limit:
+        raise DataError(
+            f"a row needs position {last}, but this model has {door.limit} positions (0 to {door.limit - 1}). "
+            "Shorten or drop such rows, use fewer latents, or build the model with more positions (model.tiny.positions)"
+        )
 
 
 class _Walk:

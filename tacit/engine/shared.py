@@ -7,8 +7,9 @@ a private continuation of the column where its own thoughts end. Losses and grad
 Shapes: B examples, S stages, T trunk columns, W columns of all tails together.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor
 
 from tacit.batch import Batch
-from tacit.engine.run import run
-from tacit.errors import DataError
+from tacit.engine.run import check_positions, run
+from tacit.engine.stream import drops_caches
+from tacit.errors import DataError, ModelError
 from tacit.layout import IGNORE, Layout, Segment
+from tacit.objectives import mean, state_nll
 from tacit.vocab import Vocab
 
 
@@ -35,6 +38,7 @@ class SharedBatch:
     said: Tensor  # (N,) ids of these columns
     targets: Tensor  # (N,)
     weights: Tensor  # (N,)
+    last_position: int
 
     @classmethod
     def of(cls, groups: Sequence[Sequence[Layout]], vocab: Vocab) -> "SharedBatch":
@@ -78,15 +82,15 @@ class SharedBatch:
             said=torch.tensor(said, dtype=torch.long),
             targets=torch.tensor(targets, dtype=torch.long),
             weights=torch.tensor(weights, dtype=torch.float32),
+            last_position=max(max(layout.positions) for layout in chain.from_iterable(groups)),
         )
 
     @property
     def learned(self) -> float:
-        return float(self.weights.sum())
+        return math.fsum(self.weights.tolist())
 
     def to(self, device) -> "SharedBatch":
-        moved = {k: v.to(device) for k, v in self.__dict__.items()}
-        return SharedBatch(**moved)
+        return replace(self, **{k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor | Batch)})
 
 
 def _learned(layout: Layout) -> list[tuple[int, float]]:
@@ -124,10 +128,21 @@ def _trunk(group: Sequence[Layout], vocab: Vocab) -> tuple[Layout, list[int]]:
 
 def shared_loss(thinker, batch: SharedBatch, count: float | Tensor | None = None) -> Tensor:
     """Negative log-likelihood per learned token over all stages of all examples."""
-    trace = run(thinker, batch.trunk, schedule="cached")
+    thinking = thinker.thinking
+    if thinking.window is not None:
+        raise ModelError(
+            f"a gradient window of {thinking.window} counts from the last thought of a row, and the stages that share a "
+            "chain end in different places. Unset the window, or lay the stages out as rows of their own"
+        )
+    check_positions(thinker.door, batch.last_position)
+    if drops_caches(thinker.door):
+        raise ModelError(
+            "gradient checkpointing switches the model's cache off, and stages that share a chain need it. "
+            "Set train.checkpointing: false, or lay the stages out as rows of their own"
+        )
+    trace = run(thinker, batch.trunk, schedule="jacobi" if thinking.schedule == "jacobi" else "cached")
     assert trace.stream is not None
     hidden = trace.stream.branch(batch.at).read(thinker.door.embed(batch.ids), batch.cells, batch.keep)
     states = torch.cat([trace.hidden.flatten(0, 1), hidden.flatten(0, 1)]).index_select(0, batch.sources)
-    logits = thinker.logits(states, batch.said)
-    each = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none")
-    return (each * batch.weights).sum() / (batch.learned if count is None else count)
+    each = state_nll(thinker, states, batch.said, batch.targets)
+    return mean(each, batch.weights, batch.learned if count is None else count)

@@ -188,18 +188,20 @@ class AttentionBranch:
         self.at = at
         self.trunk_keep = _kept(trunk)
         self.start = trunk.positions.gather(1, at) + 1 + offset  # (B, C)
-        self.read_so_far = torch.zeros(at.shape[1], dtype=torch.long, device=at.device)  # columns of each cell
+        self.read_so_far = torch.zeros_like(at)  # (B, C) kept columns of each cell
         self.cell = at.new_empty(0)
-        self.step = at.new_empty(0)
+        self.step = at.new_empty(len(at), 0)
         self.keep = torch.empty(len(at), 0, dtype=torch.bool, device=at.device)
 
     def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
         B, W, _ = embeds.shape
-        here = steps_within(cells)
-        step = self.read_so_far[cells] + here
-        self.read_so_far = self.read_so_far.index_add(0, cells, torch.ones_like(cells))
-        self.cell, self.step = torch.cat([self.cell, cells]), torch.cat([self.step, step])
         now = torch.ones(B, W, dtype=torch.bool, device=embeds.device) if keep is None else keep
+        # A step is the number of kept columns before it in its cell, so that padding moves nothing that follows it.
+        before = now.long().cumsum(1) - now.long()
+        first = torch.arange(W, device=cells.device) - steps_within(cells)
+        step = self.read_so_far[:, cells] + before - before[:, first]  # (B, W)
+        self.read_so_far = self.read_so_far.index_add(1, cells, now.long())
+        self.cell, self.step = torch.cat([self.cell, cells]), torch.cat([self.step, step], 1)
         self.keep = torch.cat([self.keep, now], 1)
         mask = masks.for_model(
             self.stream.door,

@@ -104,10 +104,17 @@ def model(family: str, layers: int = 2) -> torch.nn.Module:
     return made
 
 
+def checkpoint(model) -> None:
+    """Make activations again in the backward pass; the older name of the method warns where both exist."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable()
+
+
 def thinker(family: str, layers: int = 2, **thinking) -> Thinker:
-    made = Thinker(model(family, layers), None, VOCAB, Thinking(**thinking))
-    generator = torch.Generator().manual_seed(11)
-    with torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(10)
+        made = Thinker(model(family, layers), None, VOCAB, Thinking(**thinking))
+        generator = torch.Generator().manual_seed(11)
         for parameter in made.feedback.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
     return made.eval()
@@ -163,7 +170,7 @@ def rows() -> list[Layout]:
 
 def gradients(thinker: Thinker, loss: torch.Tensor) -> dict[str, torch.Tensor]:
     parameters = dict(thinker.named_parameters())
-    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, retain_graph=True)
     return {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(parameters.items(), found)}
 
 
