@@ -38,7 +38,7 @@ def make_thinker(dropout: float = 0.0, dtype: torch.dtype = torch.float32) -> Th
 
 def make_recipe(method: dict | None = None, eval: dict | None = None, **train) -> Recipe:
     train = {"steps": 6, "batch": 8, "lr": 1e-2, "log_every": 1, **train}
-    method = method or {"name": "coconut", "epochs_per_stage": 0.25, "max_stage": 2}
+    method = method or {"name": "coconut", "epochs_per_stage": 0.4, "max_stage": 2}
     return decode(Recipe, {"task": {"name": "arithmetic"}, "method": method, "train": train, "eval": eval or {}})
 
 
