@@ -92,7 +92,9 @@ def test_lengths_are_those_of_the_longest_view_of_both_ends_of_the_curriculum():
 
 
 def test_an_example_longer_than_the_budget_is_refused():
-    with pytest.raises(DataError, match=r"example 1 has 60 tokens, more than train.tokens_per_batch: 50; set at least 60"):
+    with pytest.raises(
+        DataError, match=r"example 1 has 60 tokens, more than train.tokens_per_batch: 50; set at least 60"
+    ):
         Bucketed([10, 60, 20], 8, 50, 0)
 
 

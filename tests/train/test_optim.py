@@ -55,14 +55,7 @@ def test_only_matrices_decay():
 
 
 def test_rows_of_added_tokens_in_adapters_do_not_decay():
-    from tacit.models.loading import add_lora
-    from tacit.recipe.schema import Lora
-    from tacit.thinker import Thinker
-
-    plain = make_thinker()
-    vocab = plain.vocab
-    lora = add_lora(plain.model, Lora(r=2), [vocab.open, vocab.latent, vocab.close])
-    thinker = Thinker(lora, plain.tokenizer, vocab)
+    thinker = make_thinker(lora=True)
     named = {id(p): name for name, p in thinker.named_parameters()}
     decays, spared = ([named[id(p)] for p in group["params"]] for group in parameter_groups(thinker, 0.1))
     assert decays and all("lora_" in name for name in decays)

@@ -36,6 +36,13 @@ def test_resuming_is_bit_equal(tmp_path, step):
     assert lines(tmp_path / "a") == lines(tmp_path / "b")
 
 
+def test_adapters_resume_bit_equal(tmp_path):
+    recipe = make_recipe(**HARD)
+    straight = weights(run(tmp_path / "a", recipe, make_thinker(0.1, lora=True)))
+    run(tmp_path / "b", recipe, make_thinker(0.1, lora=True))
+    assert same(straight, weights(run(tmp_path / "b", recipe, make_thinker(0.1, lora=True), resume=4)))
+
+
 def test_resuming_without_the_random_numbers_differs(tmp_path, monkeypatch):
     recipe = make_recipe(**HARD)
     straight = weights(run(tmp_path / "a", recipe, make_thinker(0.1)))

@@ -61,7 +61,9 @@ def test_a_run_folder_holds_what_the_contract_says(tmp_path):
 
 
 def test_the_recipe_of_a_run_runs_again(tmp_path):
-    recipe = make_recipe(save_every=3).model_copy(update={"model": make_recipe().model.model_copy(update={"path": "gpt2"})})
+    recipe = make_recipe(save_every=3).model_copy(
+        update={"model": make_recipe().model.model_copy(update={"path": "gpt2"})}
+    )
     run(tmp_path / "run", recipe)
     assert load(tmp_path / "run" / "recipe.yaml").recipe.train == recipe.train
 
@@ -89,14 +91,20 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path):
+    def fill(folder, text, then=None):
+        with folder.whole(folder.final) as partial:
+            (partial / "file").write_text(text)
+            if then:
+                raise then
+
     with RunFolder(tmp_path) as folder:
-        with pytest.raises(RuntimeError), folder.whole(folder.final) as partial:
-            (partial / "half").touch()
-            raise RuntimeError
+        with pytest.raises(RuntimeError):
+            fill(folder, "half", then=RuntimeError())
         assert not folder.final.exists() and not list(tmp_path.glob(".final*"))
-        for text in ("old", "new"):
-            with folder.whole(folder.final) as partial:
-                (partial / "file").write_text(text)
+        fill(folder, "old")
+        fill(folder, "new")
+        with pytest.raises(KeyboardInterrupt):
+            fill(folder, "half", then=KeyboardInterrupt())
         assert (folder.final / "file").read_text() == "new"
 
 
@@ -173,9 +181,10 @@ def test_an_evaluation_that_a_signal_prevented_is_made_up_for(tmp_path, monkeypa
     recipe = make_recipe(eval={"every": 3})
     asked = []
     evaluate = lambda thinker, stage, step: asked.append(step) or {"accuracy": 0.0}  # noqa: E731
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+    with monkeypatch.context() as patch:
         at_step(patch, 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        run(tmp_path / "run", recipe, evaluate=evaluate)
+        with pytest.raises(Interrupted):
+            run(tmp_path / "run", recipe, evaluate=evaluate)
     assert asked == []
     run(tmp_path / "run", recipe, evaluate=evaluate, resume=True)
     assert asked == [3, 6]
@@ -261,9 +270,10 @@ def test_damage_is_not_seen_without_checksums(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_one_sentence_and_what_was_saved_stays(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    with monkeypatch.context() as patch, pytest.raises(TacitError, match=r"step-4 cannot be saved: the disk is full"):
+    with monkeypatch.context() as patch:
         at_step(patch, 3, lambda: patch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000)))
-        run(tmp_path / "run", make_recipe(save_every=2))
+        with pytest.raises(TacitError, match=r"step-4 cannot be saved: the disk is full"):
+            run(tmp_path / "run", make_recipe(save_every=2))
     assert steps_on_disk(tmp_path / "run") == [2] and not list((tmp_path / "run" / "checkpoints").glob(".*"))
     straight = weights(run(tmp_path / "straight", make_recipe()))
     assert same(straight, weights(run(tmp_path / "run", make_recipe(save_every=2), resume=True)))

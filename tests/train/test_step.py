@@ -167,7 +167,11 @@ def test_not_a_number_never_reaches_the_weights(tmp_path, monkeypatch, poison):
         if len(calls) < 3:
             return loss
         # A gradient may be infinite where the loss is not.
-        bad = loss.total * float("nan") if poison == "loss" else loss.total + 0 * (loss.total.detach() - loss.total).sqrt()
+        bad = (
+            loss.total * float("nan")
+            if poison == "loss"
+            else loss.total + 0 * (loss.total.detach() - loss.total).sqrt()
+        )
         return loss._replace(total=bad)
 
     monkeypatch.setattr(Learner, "forward", poisoned)
