@@ -7,12 +7,13 @@ from tacit.registry import resolve
 
 if TYPE_CHECKING:
     from tacit.models.making import load
+    from tacit.train import train
 
 __version__ = "0.1.0"
-__all__ = ["TacitError", "__version__", "load"]
+__all__ = ["TacitError", "__version__", "load", "train"]
 
 # Imported when first used, so that `import tacit` loads no torch.
-_LAZY = {"load": "tacit.models.making:load"}
+_LAZY = {"load": "tacit.models.making:load", "train": "tacit.train:train"}
 
 
 def __getattr__(name: str) -> Any:

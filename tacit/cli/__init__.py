@@ -11,9 +11,10 @@ import typer
 from tacit.cli.check import check
 from tacit.cli.ls import ls
 from tacit.cli.show import show
+from tacit.cli.train import train
 from tacit.errors import TacitError
 
-VERBS = (ls, show, check)
+VERBS = (ls, show, check, train)
 TRACEBACK = "--traceback"
 
 app = typer.Typer(

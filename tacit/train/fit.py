@@ -93,7 +93,7 @@ class Loop:
         self.about = {
             "method": recipe.method.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
-            "template": recipe.template.model_dump(mode="json"),
+            "template": recipe.resolved_task().template.model_dump(mode="json"),
             "tacit": tacit.__version__,
         }
 

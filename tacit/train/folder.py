@@ -70,7 +70,7 @@ class RunFolder:
                     shutil.rmtree(left)
                 else:
                     left.rename(name)
-            for left in parent.glob(f".*{PARTIAL}"):
+            for left in parent.glob(f".*{PARTIAL}*"):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     @property

@@ -10,12 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 CHUNK = 1 << 24
 """Numbers sent at once."""
+
+
+def is_main() -> bool:
+    """Whether this process is the one that writes."""
+    return PartialState().is_main_process
 
 
 class Ranks:
@@ -25,12 +30,7 @@ class Ranks:
         # Precision is the business of the step: the library's own would be set once for the whole process.
         self.accelerator = Accelerator(mixed_precision="no")
         self.rank, self.count = self.accelerator.process_index, self.accelerator.num_processes
-        self.device = self.accelerator.device
-
-    @property
-    def main(self) -> bool:
-        """Whether this is the process that writes."""
-        return self.rank == 0
+        self.device, self.main = self.accelerator.device, is_main()
 
     def wait(self) -> None:
         self.accelerator.wait_for_everyone()

@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 
 from tacit.example import Example, Template, encode
+from tacit.models.adapters import add_lora
 from tacit.models.scratch import Scratch, build
 from tacit.models.tokenizers import character_tokenizer
-from tacit.models.tokens import add_tokens
+from tacit.models.tokens import add_tokens, token_ids
 from tacit.recipe.choice import decode
-from tacit.recipe.schema import Recipe
+from tacit.recipe.schema import Lora, Recipe
 from tacit.thinker import Thinker
 from tacit.train.fit import fit
 
@@ -28,17 +29,19 @@ def sums(count: int) -> list[Example]:
     return out
 
 
-def make_thinker(dropout: float = 0.0, dtype: torch.dtype = torch.float32) -> Thinker:
+def make_thinker(dropout: float = 0.0, dtype: torch.dtype = torch.float32, lora: bool = False) -> Thinker:
+    torch.manual_seed(0)
     tokenizer = character_tokenizer(["0123456789+=;#"])
     vocab = add_tokens(tokenizer)
     scratch = Scratch(family="gpt2", layers=1, hidden=16, heads=2, positions=64, dropout=dropout)
     model = build(scratch, len(tokenizer), eos=vocab.eos, pad=vocab.pad, seed=0)
-    return Thinker(model.to(dtype), tokenizer, vocab)
+    base = add_lora(model, Lora(r=2, dropout=dropout), token_ids(vocab)) if lora else model.to(dtype)
+    return Thinker(base, tokenizer, vocab)
 
 
 def make_recipe(method: dict | None = None, eval: dict | None = None, **train) -> Recipe:
     train = {"steps": 6, "batch": 8, "lr": 1e-2, "log_every": 1, **train}
-    method = method or {"name": "coconut", "epochs_per_stage": 0.25, "max_stage": 2}
+    method = method or {"name": "coconut", "epochs_per_stage": 0.4, "max_stage": 2}
     return decode(Recipe, {"task": {"name": "arithmetic"}, "method": method, "train": train, "eval": eval or {}})
 
 

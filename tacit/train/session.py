@@ -1,0 +1,79 @@
+"""From the name of a recipe to a run folder: everything that the loop is given is made here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tacit.recipe import load
+from tacit.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from tacit.train.fit import Evaluate
+    from tacit.train.resume import Resume
+
+Overrides = Sequence[str] | Mapping[str, Any]
+
+
+def train(
+    name_or_path: str | Path,
+    overrides: Overrides = (),
+    *,
+    out: str | Path | None = None,
+    resume: "Resume" = None,
+    from_run: str | Path | None = None,
+    tiny: bool = False,
+    time_limit: float | None = None,
+) -> Path:
+    """Train by a recipe and return the run folder.
+
+    `overrides` are dotted fields, as a mapping or as `key=value` words. `out` is the run folder. `resume` goes on from the
+    newest checkpoint (True) or from that of a step; a folder that is not there yet is begun. `from_run` starts from the
+    weights of another run or of any model folder. `tiny` makes the run as small as a test. `time_limit` is in minutes.
+    """
+    places = {"run.folder": out, "model.path": from_run}
+    given = _with(overrides, {path: str(value) for path, value in places.items() if value is not None})
+    recipe = load(name_or_path, given, tiny=tiny).recipe
+
+    from tacit.example import encode
+    from tacit.models.making import thinker_from_recipe
+    from tacit.train.fit import fit
+
+    task = recipe.resolved_task()
+    examples = list(islice(task.examples("train"), recipe.train.limit))
+    thinker = thinker_from_recipe(recipe, examples)
+    folder = Path(str(recipe.run.folder))
+    return fit(
+        recipe,
+        thinker,
+        recipe.method.settings,
+        encode(examples, thinker.tokenizer, task.template),
+        folder=folder,
+        resume=resume,
+        evaluate=evaluation(recipe, folder),
+        time_limit=time_limit,
+    )
+
+
+def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
+    """Answer and grade the split that the recipe evaluates on; the rows of the last time are in samples.jsonl."""
+    from tacit.evaluate.split import evaluate_split
+    from tacit.train.ranks import is_main
+
+    task, settings = recipe.resolved_task(), recipe.eval
+    examples = list(islice(task.examples(settings.split), settings.limit))
+
+    def evaluate(thinker, stage: int | None, step: int) -> dict[str, float]:
+        report = evaluate_split(thinker, recipe.method.settings, task, task.template, examples, settings, stage)
+        if is_main():
+            report.write_rows(folder / "samples.jsonl")
+        return report.metrics()
+
+    return evaluate
+
+
+def _with(overrides: Overrides, more: Mapping[str, str]) -> Overrides:
+    if isinstance(overrides, Mapping):
+        return {**overrides, **more}
+    return [*overrides, *(f"{path}={json.dumps(value)}" for path, value in more.items())]

@@ -1,0 +1,193 @@
+"""A step means the same however it is cut: micro-batches, processes, and a second attempt when memory runs out."""
+
+import os
+import socket
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from small_runs import TEMPLATE, make_recipe, make_thinker, run, same, sums, weights
+
+from tacit.errors import TacitError
+from tacit.example import encode
+from tacit.train.data import Pick
+from tacit.train.ranks import Ranks
+from tacit.train.step import Learner, Stepper
+
+EXACT = 1e-12
+MIXED = {"name": "coconut", "epochs_per_stage": 0.25, "max_stage": 2, "mix": 0.5}
+"""Stages, and rows of one step laid out for different stages: ragged in every way."""
+
+
+ROWS = 7
+"""A step's rows, which two processes cannot share evenly."""
+
+
+def trained(folder, batch=8, steps=3, **train):
+    recipe = make_recipe(MIXED, batch=batch, steps=steps, **train)
+    return weights(run(folder, recipe, make_thinker(dtype=torch.float64)))
+
+
+def apart(one, other):
+    """The largest difference of any weight."""
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+@pytest.mark.parametrize("micro", [1, 2, 4])
+def test_micro_batches_do_not_matter(tmp_path, micro):
+    assert apart(trained(tmp_path / "1"), trained(tmp_path / "2", micro_batch=micro)) < EXACT
+
+
+def test_counting_each_micro_batch_alone_matters(tmp_path, monkeypatch):
+    whole = trained(tmp_path / "1")
+    forget_the_others(monkeypatch)
+    assert apart(whole, trained(tmp_path / "2", micro_batch=2)) > 1e-6
+
+
+def forget_the_others(monkeypatch):
+    """Divide each loss by its own micro-batch's counts, scaled by its share of the rows: the usual mistake."""
+    forward = Learner.forward
+
+    def own_counts(self, lesson, counts):
+        share = lesson.rows / counts["rows"]
+        return forward(self, lesson, {name: count / share for name, count in lesson.counts().items()})
+
+    monkeypatch.setattr(Learner, "forward", own_counts)
+
+
+def nothing_wrong(monkeypatch):
+    """Both processes as they are."""
+
+
+def no_memory_in_one(monkeypatch):
+    """The second process has no memory for more than two rows."""
+    if os.environ["RANK"] == "1":
+        fail_above(monkeypatch, 2, torch.OutOfMemoryError("CUDA out of memory"))
+
+
+def process(rank, port, folder, circumstances):
+    """One of two processes; each keeps its weights, so the caller can see that they agree."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    os.environ |= {"MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    torch.set_num_threads(1)
+    AcceleratorState._reset_state(reset_partial_state=True)  # what the parent knew of itself
+    with pytest.MonkeyPatch.context() as patch:
+        circumstances(patch)
+        done = trained(folder / "run", batch=ROWS)
+    torch.save(done, folder / f"weights-{rank}")
+    torch.distributed.destroy_process_group()
+
+
+def two_processes(folder, circumstances=nothing_wrong):
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # A fork has torch imported already, which is most of what a fresh process would do.
+    torch.multiprocessing.start_processes(process, (port, folder, circumstances), nprocs=2, start_method="fork")
+    return [torch.load(folder / f"weights-{rank}") for rank in range(2)]
+
+
+@pytest.mark.parametrize("circumstances", [nothing_wrong, no_memory_in_one])
+def test_two_processes_are_one(tmp_path, circumstances):
+    first, second = two_processes(tmp_path / "two", circumstances)
+    assert same(first, second)
+    assert apart(first, trained(tmp_path / "one", batch=ROWS)) < EXACT
+
+
+def test_two_processes_that_forget_each_other_are_not_one(tmp_path):
+    first, _ = two_processes(tmp_path / "two", forget_the_others)
+    assert apart(first, trained(tmp_path / "one", batch=ROWS)) > 1e-6
+
+
+ERRORS = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes"),
+]
+
+
+def fail_above(monkeypatch, rows, error):
+    """No memory for more than so many rows; the first row of a step is read before, and its dropout drawn."""
+    forward, seen = Learner.forward, []
+
+    def limited(self, lesson, counts):
+        seen.append(lesson.rows)
+        loss = forward(self, lesson, counts)
+        if lesson.rows > rows:
+            raise error
+        return loss
+
+    monkeypatch.setattr(Learner, "forward", limited)
+    return seen
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_micro_batches_shrink_until_they_fit(tmp_path, monkeypatch, error, capsys):
+    recipe = make_recipe(MIXED, steps=3, micro_batch=2)
+    halved = weights(run(tmp_path / "2", recipe, make_thinker(0.2)))
+    seen = fail_above(monkeypatch, 2, error)
+    found = weights(run(tmp_path / "auto", make_recipe(MIXED, steps=3), make_thinker(0.2)))
+    assert same(found, halved), "the failed attempts left a trace in the random numbers or in the gradients"
+    assert seen[:2] == [8, 4] and set(seen[2:]) == {2}
+    assert "memory ran out with micro-batches of 8; going on with 4" in capsys.readouterr().err
+
+
+def test_an_attempt_that_keeps_its_random_numbers_leaves_a_trace(tmp_path, monkeypatch):
+    halved = weights(run(tmp_path / "2", make_recipe(MIXED, steps=3, micro_batch=2), make_thinker(0.2)))
+    fail_above(monkeypatch, 2, ERRORS[0])
+    monkeypatch.setattr("tacit.train.step.restore_random", lambda state: None)
+    assert not same(halved, weights(run(tmp_path / "auto", make_recipe(MIXED, steps=3), make_thinker(0.2))))
+
+
+def test_a_fixed_size_that_does_not_fit_is_refused(tmp_path, monkeypatch):
+    fail_above(monkeypatch, 2, ERRORS[0])
+    with pytest.raises(TacitError, match=r"train.micro_batch: 8; set 4, or auto"):
+        run(tmp_path / "run", make_recipe(micro_batch=8))
+
+
+def test_one_row_that_does_not_fit_is_refused(tmp_path, monkeypatch):
+    fail_above(monkeypatch, 0, ERRORS[0])
+    with pytest.raises(TacitError, match="memory ran out on a single example"):
+        run(tmp_path / "run", make_recipe())
+
+
+def test_other_errors_are_not_taken_for_missing_memory(tmp_path, monkeypatch):
+    fail_above(monkeypatch, 2, RuntimeError("shapes do not match"))
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run(tmp_path / "run", make_recipe())
+
+
+@pytest.mark.parametrize("poison", ["loss", "gradient"])
+def test_not_a_number_never_reaches_the_weights(tmp_path, monkeypatch, poison):
+    thinker, forward, calls = make_thinker(), Learner.forward, []
+
+    def poisoned(self, lesson, counts):
+        loss = forward(self, lesson, counts)
+        calls.append(weights(thinker))
+        if len(calls) < 3:
+            return loss
+        # A gradient may be infinite where the loss is not.
+        bad = (
+            loss.total * float("nan")
+            if poison == "loss"
+            else loss.total + 0 * (loss.total.detach() - loss.total).sqrt()
+        )
+        return loss._replace(total=bad)
+
+    monkeypatch.setattr(Learner, "forward", poisoned)
+    with pytest.raises(TacitError, match="step 3: the loss is"):
+        run(tmp_path / "run", make_recipe(), thinker)
+    assert same(calls[2], weights(thinker))
+    assert all(bool(p.isfinite().all()) for p in thinker.parameters())
+    assert not (tmp_path / "run" / "final").exists()
+
+
+def test_gradients_are_clipped_and_their_norm_is_not(tmp_path):
+    thinker = make_thinker()
+    recipe = make_recipe(clip=1e-3)
+    optimizer = torch.optim.SGD(thinker.parameters(), lr=0.0)
+    encoded = encode(sums(8), thinker.tokenizer, TEMPLATE)
+    stepper = Stepper(Learner(recipe.method.settings, thinker, False), optimizer, encoded, recipe.train, Ranks())
+    outcome = stepper.take(1, [Pick(0, i) for i in range(8)], 1)
+    left = torch.stack([p.grad.norm() for p in thinker.parameters() if p.grad is not None]).norm()
+    assert outcome.grad_norm > 0.1 and float(left) == pytest.approx(1e-3, rel=1e-3)
