@@ -8,13 +8,23 @@ import sys
 
 import typer
 
+from tacit.cli.bench import bench
 from tacit.cli.check import check
+from tacit.cli.compare import compare
+from tacit.cli.data import data
+from tacit.cli.demo import demo
+from tacit.cli.eval import eval
+from tacit.cli.generate import generate
 from tacit.cli.ls import ls
+from tacit.cli.plot import plot
+from tacit.cli.repro import repro
 from tacit.cli.show import show
+from tacit.cli.sweep import sweep
 from tacit.cli.train import train
 from tacit.errors import TacitError
 
-VERBS = (ls, show, check, train)
+VERBS = (ls, show, check, train, eval, generate, sweep, repro, compare, plot, bench, demo)
+GROUPS = (data,)
 TRACEBACK = "--traceback"
 
 app = typer.Typer(
@@ -29,6 +39,8 @@ app = typer.Typer(
 )
 for verb in VERBS:
     app.command()(verb)
+for group in GROUPS:
+    app.add_typer(group)
 
 
 def main(words: list[str] | None = None) -> None:

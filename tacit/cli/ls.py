@@ -13,10 +13,23 @@ class Kind(StrEnum):
     recipes = "recipes"
     methods = "methods"
     tasks = "tasks"
+    bench = "bench"
+    claims = "claims"
 
 
-def ls(kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None) -> None:
+OneKind = Annotated[Kind | None, typer.Argument(help="One kind only.")]
+Json = Annotated[bool, typer.Option("--json", help="A list of kind, name and about, for programs.")]
+
+
+def ls(kind: OneKind = None, json: Json = False) -> None:
     """List names with one line each."""
+    if json:
+        from json import dumps
+
+        kinds = [kind] if kind else list(Kind)
+        rows = [{"kind": k, "name": name, "about": about} for k in kinds for name, about in listed(k).items()]
+        print(dumps(rows, indent=1))
+        return
     for chosen in [kind] if kind else Kind:
         rows = listed(chosen)
         indent = "" if kind else "  "
@@ -29,13 +42,17 @@ def ls(kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = Non
 
 def listed(kind: Kind) -> Mapping[str, str]:
     """Names of a kind with what each is, in a line."""
+    from tacit.bench import benchmarks
     from tacit.methods import METHODS
     from tacit.recipe.sources import abouts
+    from tacit.study.claims import CLAIMS
     from tacit.tasks import TASKS
 
     if kind is Kind.recipes:
         return abouts()
-    registry = METHODS if kind is Kind.methods else TASKS
+    if kind is Kind.bench:
+        return benchmarks()
+    registry = {Kind.methods: METHODS, Kind.tasks: TASKS, Kind.claims: CLAIMS}[kind]
     return {name: summary(target) for name, target in sorted(registry.items())}
 
 

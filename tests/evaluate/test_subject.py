@@ -125,5 +125,9 @@ def test_questions_and_options_are_checked(loaded):
         loaded.generate("1", max_token=3)
 
 
+def test_the_package_is_callable_under_its_own_name(folder):
+    assert tacit.evaluate(folder, limit=2).n == 2
+
+
 def test_importing_the_package_is_cheap():
     assert "torch" not in vars(tacit.evaluate)

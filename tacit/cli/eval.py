@@ -1,0 +1,108 @@
+"""`tacit eval`: accuracy with its standard error, lengths of thinking, costs."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tacit.evaluate import Report
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a checkpoint, a model folder or a hub id.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="Another task than the run's own.")]
+Data = Annotated[Path | None, typer.Option("--data", help="A file of rows instead of the task's own questions.")]
+Split = Annotated[str | None, typer.Option("--split", help="train, valid or test; else the run's eval.split.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch", min=1, help="Questions answered at once: speed, not results.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="The first so many questions only.")]
+Latents = Annotated[int | None, typer.Option("--latents", min=0, help="So many silent steps, whatever was trained.")]
+Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Answers per question, at a temperature.")]
+Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help="1 where several samples are wanted.")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer, steps in words included.")]
+Choices = Annotated[bool, typer.Option("--choices", help="Also compare the likelihoods of the answers on offer.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to a file.")]
+RowsFile = Annotated[Path | None, typer.Option("--rows", help="Write every answer to a file, one JSON object a line.")]
+
+
+def eval(
+    run: Run,
+    task: TaskName = None,
+    data: Data = None,
+    split: Split = None,
+    batch: BatchSize = None,
+    limit: Limit = None,
+    latents: Latents = None,
+    samples: Samples = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
+    choices: Choices = False,
+    json: Json = None,
+    rows: RowsFile = None,
+) -> None:
+    """Evaluate a model on a task."""
+    from json import dumps
+
+    from tacit.evaluate import evaluate
+
+    if samples and samples > 1 and temperature is None:
+        temperature = 1.0
+    report = evaluate(
+        run, task, data=data, split=split, batch=batch, limit=limit, latents=latents, samples=samples,
+        temperature=temperature, max_tokens=max_tokens, choices=choices, on_progress=Progress(),
+    )  # fmt: skip
+    if rows:
+        report.write_rows(rows)
+    if json:
+        json.write_text(dumps(report.summary(), indent=1) + "\n", encoding="utf-8")
+    print_report(report)
+
+
+class Progress:
+    """A line with the time left, for what takes longer than a few seconds."""
+
+    PATIENCE = 5.0
+
+    def __init__(self) -> None:
+        self.start = self.told = time.perf_counter()
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.perf_counter()
+        if now - self.start < self.PATIENCE or (now - self.told < 1 and done < of):
+            return
+        self.told = now
+        left = (now - self.start) / done * (of - done)
+        end = "\n" if done == of else ""
+        print(f"\r{done} of {of} answered, {left:.0f} s left  ", end=end, file=sys.stderr, flush=True)
+
+
+def print_report(report: "Report") -> None:
+    """The numbers as a table; what only some tasks have in tables of their own."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    rows = {
+        "accuracy": f"{report.accuracy:.2%} ± {report.stderr:.2%}  ({report.correct} of {report.n})",
+        "silent steps": f"{report.latents_mean:.2f}",
+        "thought tokens": f"{report.thought_tokens_mean:.2f}",
+        "answer tokens": f"{report.answer_tokens_mean:.2f}",
+        "forwards": f"{report.forwards:,}  ({report.forwards / report.n:.1f} an answer)",
+        "FLOPs": f"{report.flops:.3g}  ({report.flops / report.n:.3g} an answer)",
+        "seconds": f"{report.seconds:.1f}",
+        "task": f"{report.task}, answers found by {report.extractor}",
+    }
+    if report.cot_match is not None and report.thought_tokens_mean:
+        rows["steps as in the data"] = f"{report.cot_match:.2%}"
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console = Console(highlight=False)
+    console.print(table)
+    for name, part in report.tables.items():
+        console.print()
+        extra = Table(name, "share", box=None, pad_edge=False, header_style="bold")
+        for kind, share in part.items():
+            extra.add_row(kind, f"{share:.2%}")
+        console.print(extra)

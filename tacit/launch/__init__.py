@@ -1,0 +1,1 @@
+"""Where runs happen, and many of them at once."""

@@ -1,0 +1,5 @@
+"""The claims by name. A new one is one file and one line here."""
+
+CLAIMS: dict[str, object] = {
+    "arithmetic-steps": "tacit.study.claims.arithmetic_steps:CLAIM",
+}

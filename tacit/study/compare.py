@@ -1,0 +1,56 @@
+"""Several runs side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tacit.study.runs import Run
+
+COLUMNS = ("run", "method", "steps", "accuracy", "stderr", "thoughts", "forwards", "flops", "seconds")
+"""thoughts: silent and written, of an answer; forwards and FLOPs of an answer; seconds of training."""
+
+
+def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One row for each run; None where a run does not say."""
+    return [_row(run) for run in runs]
+
+
+def _row(run: Run) -> dict[str, Any]:
+    found = run.result() if run.evaluations else {}
+    n = found.get("n")
+    return {
+        "run": run.name,
+        "method": run.method or None,
+        "steps": max((line["step"] for line in run.lines if "step" in line), default=None),
+        "accuracy": found.get("accuracy"),
+        "stderr": found.get("stderr"),
+        "thoughts": found["latents_mean"] + found.get("thought_tokens_mean", 0) if "latents_mean" in found else None,
+        "forwards": found["forwards"] / n if n and "forwards" in found else None,
+        "flops": found["flops"] / n if n and "flops" in found else None,
+        "seconds": run.training[-1].get("seconds") if run.training else None,
+    }
+
+
+def print_table(rows: Sequence[dict[str, Any]], more: Sequence[str] = ()) -> None:
+    """The rows on the screen; `more` are columns of their own between the run and the rest."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    names = ["run", *more, *(name for name in COLUMNS[1:] if name != "stderr")]
+    table = Table(*names, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(_cell(name, row) for name in names))
+    # A file or a pipe has no width to fit into.
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def _cell(name: str, row: dict[str, Any]) -> str:
+    value = row.get(name)
+    if value is None:
+        return "–"
+    if name == "accuracy":
+        return f"{value:.1%}" + (f" ± {row['stderr']:.1%}" if row.get("stderr") is not None else "")
+    if isinstance(value, float):
+        return f"{value:.3g}" if name == "flops" else f"{value:.1f}"
+    return str(value)

@@ -1,0 +1,136 @@
+"""The result page of a claim: `CLAIM.json` with everything in it, `CLAIM.md` to read, `CLAIM.png` to look at.
+
+The text and the picture are made from the JSON alone, so they can be made again from it.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tacit.study.claim import SIZES, Claim, Verdict
+from tacit.study.figures import COLORS, INK, figure, percent
+
+KEYS = ("claim", "source", "expected", "runs", "verdict", "interval", "scale", "seconds")
+SHOWN = ("accuracy", "stderr", "latents_mean", "thought_tokens_mean", "answer_tokens_mean", "forwards", "flops")
+Page = dict[str, Any]
+
+
+def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdict: Verdict, seconds: float) -> Page:
+    """`runs`: arm, recipe, overrides, seed and metrics of each."""
+    interval = {key: _finite(value) for key, value in asdict(verdict.interval).items()}
+    return {
+        "claim": claim.name,
+        "source": claim.source,
+        "expected": claim.expected,
+        "metric": claim.metric,
+        "runs": [dict(run) for run in runs],
+        "verdict": verdict.word,
+        "sentence": verdict.sentence,
+        "interval": interval,
+        "scale": scale,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_page(page: Page, folder: Path) -> list[Path]:
+    """The three files. A page of a larger scale is never overwritten: the smaller one then carries its scale's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{page['claim']}.json"
+    if file.is_file():
+        there = json.loads(file.read_text(encoding="utf-8")).get("scale")
+        if there in SIZES and SIZES.index(there) > SIZES.index(page["scale"]):
+            file = folder / f"{page['claim']}-{page['scale']}.json"
+    _write(file, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
+    words = file.with_suffix(".md")
+    _write(words, text(page, file.with_suffix(".png").name))
+    return [file, words, draw(page, file.with_suffix(".png"))]
+
+
+def _write(file: Path, content: str) -> None:
+    beside = file.with_name(file.name + ".part")
+    beside.write_text(content, encoding="utf-8")
+    beside.replace(file)
+
+
+def pages(folder: Path) -> Iterator[tuple[Path, Page]]:
+    """The result pages in a folder."""
+    for file in sorted(folder.glob("*.json")):
+        page = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(page, dict) and page.keys() >= set(KEYS):
+            yield file, page
+
+
+def text(page: Page, picture: str) -> str:
+    """The page in Markdown."""
+    names = [
+        name for name in dict.fromkeys([page["metric"], *SHOWN]) if any(name in r["metrics"] for r in page["runs"])
+    ]
+    lines = [
+        f"# {page['claim']}: {page['verdict']}",
+        "",
+        f"**Source.** {page['source']}",
+        "",
+        f"**Expected.** {page['expected']}.",
+        "",
+        f"**Found.** {page['sentence']}.",
+        "",
+        f"![{page['claim']}]({picture})",
+        "",
+        "| arm | seed | " + " | ".join(names) + " |",
+        "|---|---|" + "---|" * len(names),
+    ]
+    for run in page["runs"]:
+        cells = [_number(run["metrics"].get(name)) for name in names]
+        lines.append(f"| {run['arm']} | {run['seed']} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        f"Scale {page['scale']}; {page['seconds']:.0f} seconds of training. Again, from nothing:",
+        "",
+        f"    tacit repro {page['claim']} --scale {page['scale']}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def by_arm(page: Page) -> dict[str, list[float]]:
+    """The metric of every run, by arm."""
+    arms: dict[str, list[float]] = {}
+    for run in page["runs"]:
+        arms.setdefault(run["arm"], []).append(run["metrics"][page["metric"]])
+    return arms
+
+
+def draw(page: Page, file: Path) -> Path:
+    """Each arm's mean as a bar, each seed as a point."""
+    arms = by_arm(page)
+    shares = page["metric"] == "accuracy"
+    with figure(file, size=(max(4.4, 1.6 + 1.1 * len(arms)), 3.8)) as axis:
+        for place, values in enumerate(arms.values()):
+            mean, color = sum(values) / len(values), COLORS[place % len(COLORS)]
+            axis.bar(place, mean, color=color, width=0.6, alpha=0.85)
+            spread = [place + (i - (len(values) - 1) / 2) * 0.12 for i in range(len(values))]
+            axis.scatter(spread, values, color=INK, s=16, zorder=3)
+            label = f"{mean:.1%}" if shares else f"{mean:.3g}"
+            axis.annotate(label, (place, max(values)), xytext=(0, 6), textcoords="offset points", ha="center")
+        axis.set_xticks(range(len(arms)), list(arms))
+        axis.set(title=f"{page['claim']}: {page['verdict']}", ylabel=f"{page['metric']}; a point is a seed")
+        if shares:
+            percent(axis)
+            axis.set_ylim(0, 1.12)
+            axis.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+        axis.annotate(
+            f"scale {page['scale']}, {len(page['runs'])} runs", (1, 1), xycoords="axes fraction", ha="right", va="bottom",
+            fontsize=8, color="#7b8794",
+        )  # fmt: skip
+    return file

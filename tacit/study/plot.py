@@ -1,0 +1,122 @@
+"""The pictures of a run, of several runs, and of a claim: always from result files, so they can be made again."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from tacit.errors import TacitError
+from tacit.study.figures import COLORS, FAINT, INK, figure, percent
+from tacit.study.runs import PREFIX, Run, find_runs
+
+FOLDER = "plots"
+
+
+def plot(place: str | Path) -> list[Path]:
+    """Every picture of a run folder, of all runs below a folder, or of the result pages in it; the files."""
+    from tacit.study.page import draw, pages
+
+    folder = Path(place).expanduser()
+    runs = find_runs(folder)
+    files = [file for run in runs for file in plot_run(run)]
+    if len(runs) > 1:
+        files += _together(runs, folder / FOLDER / "accuracy.png")
+    files += [draw(page, file.with_suffix(".png")) for file, page in pages(folder)]
+    if not files:
+        raise TacitError(f"{place} holds no run with metrics.jsonl and no result page of a claim: nothing to draw")
+    return files
+
+
+def plot_run(run: Run) -> list[Path]:
+    """Loss and learning rate, accuracy by step, accuracy by stage: what the run's metrics hold of these."""
+    folder, files = run.folder / FOLDER, []
+    if run.training:
+        files.append(_loss(run, folder / "loss.png"))
+    if run.evaluations:
+        files.append(_accuracy(run, folder / "accuracy.png"))
+    if len({line["stage"] for line in run.evaluations if line.get("stage") is not None}) > 1:
+        files.append(_stages(run, folder / "stages.png"))
+    return files
+
+
+def _loss(run: Run, file: Path) -> Path:
+    lines = run.training
+    steps = [line["step"] for line in lines]
+    shape: dict[str, Any] = {"height_ratios": [3, 1]}
+    with figure(file, 2, 1, size=(7, 4.6), sharex=True, gridspec_kw=shape) as (above, below):
+        above.plot(steps, [line["loss"] for line in lines], color=COLORS[0], linewidth=1.2)
+        above.set(title=f"{run.name}: loss", ylabel="loss of a learned token")
+        if min(line["loss"] for line in lines) > 0:
+            above.set_yscale("log")
+        below.plot(steps, [line.get("lr") for line in lines], color=COLORS[1], linewidth=1.2)
+        below.set(xlabel="optimizer step", ylabel="learning rate", ylim=(0, None))
+        _mark_stages(run, above, below)
+    return file
+
+
+def _accuracy(run: Run, file: Path) -> Path:
+    with figure(file, size=(7, 3.8)) as axis:
+        _curve(axis, run, COLORS[0])
+        axis.set(title=f"{run.name}: accuracy", xlabel="optimizer step", ylabel="accuracy ± standard error")
+        percent(axis)
+        _mark_stages(run, axis)
+    return file
+
+
+def _together(runs: Sequence[Run], file: Path) -> list[Path]:
+    """One curve for each run that was evaluated; more than a handful share a colour by their method."""
+    evaluated = [run for run in runs if run.evaluations]
+    if len(evaluated) < 2:
+        return []
+    few = len(evaluated) <= len(COLORS)
+    kinds = list(dict.fromkeys(run.name if few else run.method for run in evaluated))
+    with figure(file, size=(8.5, 4.0)) as axis:
+        for run in evaluated:
+            place = kinds.index(run.name if few else run.method)
+            _curve(axis, run, COLORS[place % len(COLORS)], label=kinds[place])
+        handles = dict(zip(*reversed(axis.get_legend_handles_labels())))
+        axis.legend(handles.values(), handles.keys(), loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axis.set(title="accuracy", xlabel="optimizer step", ylabel="accuracy ± standard error")
+        percent(axis)
+    return [file]
+
+
+def _curve(axis: Any, run: Run, color: str, label: str = "") -> None:
+    lines = run.evaluations
+    steps = [line["step"] for line in lines]
+    shares = [line[f"{PREFIX}accuracy"] for line in lines]
+    errors = [line.get(f"{PREFIX}stderr", 0.0) for line in lines]
+    low, high = ([share + sign * error for share, error in zip(shares, errors)] for sign in (-1, 1))
+    axis.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
+    axis.plot(steps, shares, color=color, linewidth=1.6, marker="o", markersize=3.5, label=label)
+    axis.set_xlim(left=0)
+
+
+def _mark_stages(run: Run, *axes: Any) -> None:
+    """A line where each stage of the curriculum begins, named on the first of the axes."""
+    for step, stage in stage_starts(run)[1:]:
+        for axis in axes:
+            axis.axvline(step, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+        axes[0].annotate(
+            f"stage {stage}", (step, 1), xycoords=("data", "axes fraction"), xytext=(4, -2), textcoords="offset points",
+            fontsize=8, va="top", color="#7b8794",
+        )  # fmt: skip
+
+
+def stage_starts(run: Run) -> list[tuple[int, int]]:
+    """(first logged step, stage) of every stage, in order."""
+    told = ((line["step"], line["stage"]) for line in run.training if line.get("stage") is not None)
+    return [(next(part)[0], stage) for stage, part in groupby(told, key=lambda pair: pair[1])]
+
+
+def _stages(run: Run, file: Path) -> Path:
+    """The last accuracy of every stage."""
+    last = {line["stage"]: line for line in run.evaluations if line.get("stage") is not None}
+    shares = [line[f"{PREFIX}accuracy"] for line in last.values()]
+    errors = [line.get(f"{PREFIX}stderr", 0.0) for line in last.values()]
+    with figure(file, size=(max(4.4, 1.4 + 0.8 * len(last)), 3.8)) as axis:
+        names = [f"stage {stage}" for stage in last]
+        axis.bar(names, shares, yerr=errors, color=COLORS[0], width=0.6, error_kw={"ecolor": INK, "capsize": 3})
+        axis.set(title=f"{run.name}\naccuracy at the end of each stage", ylabel="accuracy ± standard error")
+        percent(axis)
+    return file

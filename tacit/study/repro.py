@@ -1,0 +1,60 @@
+"""Rebuild a claim: train every arm with every seed, judge, write the page. What was trained already is not trained again."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tacit.registry import resolve
+from tacit.study.claim import Claim, Outcome
+from tacit.study.claims import CLAIMS
+from tacit.study.page import make_page, write_page
+from tacit.study.runs import Run
+
+RUNS, RESULTS = Path("runs/repro"), Path("docs/results")
+Train = Callable[..., Path]
+"""(recipe, overrides, out=…, resume=True) -> the run folder; it goes on where an earlier call stopped."""
+
+
+def reproduce(
+    claim: str | Claim,
+    scale: str = "cpu",
+    *,
+    runs: Path = RUNS,
+    results: Path = RESULTS,
+    train: Train | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """The page's JSON file. One run folder for each arm and seed lies below `runs`."""
+    chosen: Claim = resolve(CLAIMS, claim, "claim") if isinstance(claim, str) else claim
+    size = chosen.scale(scale)
+    if train is None:
+        from tacit.train import train  # pyright: ignore[reportMissingImports, reportAssignmentType]
+    told: list[dict[str, Any]] = []
+    outcomes: list[Outcome] = []
+    for seed in size.seeds:
+        for name, arm in chosen.arms.items():
+            overrides = {**arm.overrides, **size.overrides, "train.seed": seed}
+            folder = runs / chosen.name / scale / f"{name}-{seed}"
+            run = Run(Path(train(arm.recipe, overrides, out=folder, resume=True)))  # type: ignore[misc]
+            metrics = _metrics(run)
+            say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")
+            told.append({"arm": name, "recipe": arm.recipe, "overrides": overrides, "seed": seed, "metrics": metrics})
+            outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))
+    verdict = chosen.rule.judge(outcomes)
+    page = make_page(chosen, scale, told, verdict, _seconds(told))
+    files = write_page(page, results)
+    say(f"{chosen.name}: {verdict.word}. {verdict.sentence}")
+    say("written: " + ", ".join(map(str, files)))
+    return files[0]
+
+
+def _metrics(run: Run) -> dict[str, float]:
+    """The numbers of the last evaluation, and what training took."""
+    trained = run.training[-1] if run.training else {}
+    more = {f"train/{key}": trained[key] for key in ("step", "tokens", "seconds") if key in trained}
+    return run.result() | more
+
+
+def _seconds(told: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds of training of all runs, also of those that were there already."""
+    return sum(run["metrics"].get("train/seconds", 0.0) for run in told)

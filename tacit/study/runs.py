@@ -1,0 +1,85 @@
+"""A run folder as its files tell it: recipe, metrics, evaluations, graded rows."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tacit.errors import DataError, TacitError
+
+METRICS, SAMPLES, PREFIX = "metrics.jsonl", "samples.jsonl", "eval/"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return (self.recipe.get("run") or {}).get("name") or self.folder.name
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        file = self.folder / "recipe.yaml"
+        return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    @property
+    def method(self) -> str:
+        return (self.recipe.get("method") or {}).get("name", "")
+
+    @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        return read_lines(self.folder / METRICS)
+
+    @property
+    def training(self) -> list[dict[str, Any]]:
+        """The lines of optimizer steps."""
+        return [line for line in self.lines if "loss" in line]
+
+    @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The lines of evaluations."""
+        return [line for line in self.lines if f"{PREFIX}accuracy" in line]
+
+    def result(self) -> dict[str, float]:
+        """The numbers of the last evaluation, without their prefix."""
+        if not self.evaluations:
+            raise TacitError(f"{self.folder} has no evaluation in {METRICS}: evaluate it, or train it to its end")
+        return {key.removeprefix(PREFIX): v for key, v in self.evaluations[-1].items() if key.startswith(PREFIX)}
+
+    def verdicts(self) -> dict[str, list[bool]]:
+        """For each question of the last evaluation, which of its answers were right; empty where rows were not kept."""
+        file = self.folder / SAMPLES
+        found: dict[str, list[bool]] = {}
+        for row in read_lines(file) if file.is_file() else ():
+            found.setdefault(row["id"], []).append(row["correct"])
+        return found
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file. A last line that was cut off while it was written is left out."""
+    rows = file.read_text(encoding="utf-8").splitlines()
+    found = []
+    for number, row in enumerate(rows, 1):
+        try:
+            found.append(json.loads(row))
+        except json.JSONDecodeError as error:
+            if number == len(rows):
+                break
+            raise DataError(f"{file}:{number}: not a JSON object: {error.msg}") from error
+    return found
+
+
+def find_runs(place: str | Path) -> list[Run]:
+    """The run in a folder, or all runs below it."""
+    folder = Path(place).expanduser()
+    if not folder.is_dir():
+        raise TacitError(f"there is no folder {place}")
+    if (folder / METRICS).is_file():
+        return [Run(folder)]
+    return [Run(file.parent) for file in sorted(folder.rglob(METRICS))]

@@ -1,0 +1,186 @@
+"""Verdicts, intervals and pages of claims, on results that were made up."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tacit.errors import TacitError
+from tacit.recipe import load
+from tacit.registry import resolve
+from tacit.study.claim import SIZES, Arm, Beats, Claim, Outcome, Scale, difference, t_quantile
+from tacit.study.claims import CLAIMS
+from tacit.study.page import KEYS, pages, text
+from tacit.study.plot import plot
+from tacit.study.repro import reproduce
+from tests.study.conftest import made_run
+
+CLAIM = Claim(
+    name="made-up",
+    source="nobody, 1900",
+    expected="a is better than b",
+    rule=Beats("a", "b", margin=0.2),
+    arms={"a": Arm("r/a", {"method.x": 1}), "b": Arm("r/b")},
+    scales={"smoke": Scale({"train.steps": 2}, seeds=(0,)), "cpu": Scale()},
+)
+STRONG, WEAK = {"a": [0.9, 0.8, 0.85], "b": [0.3, 0.2, 0.1]}, {"a": [0.5, 0.6, 0.1], "b": [0.4, 0.2, 0.2]}
+
+
+def outcomes(values: dict[str, list[float]]) -> list[Outcome]:
+    return [Outcome(arm, seed, value) for arm, seeds in values.items() for seed, value in enumerate(seeds)]
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        (STRONG, "match"),
+        (WEAK, "partly"),  # the right direction, but the interval holds zero
+        ({"a": [0.41, 0.42, 0.43], "b": [0.30, 0.31, 0.32]}, "partly"),  # certain, but less than was expected
+        ({"a": STRONG["b"], "b": STRONG["a"]}, "miss"),
+        ({"a": [0.5] * 3, "b": [0.5] * 3}, "miss"),
+    ],
+)
+def test_verdicts(values, word):
+    assert CLAIM.rule.judge(outcomes(values)).word == word
+
+
+def test_the_interval_over_seeds_is_students():
+    found = CLAIM.rule.judge(outcomes(STRONG)).interval
+    gaps = [0.6, 0.6, 0.75]
+    half = 4.303 * np.std(gaps, ddof=1) / math.sqrt(3)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.65, 0.65 - half, 0.65 + half))
+    assert found.how == "paired t over 3 seeds"
+
+
+def test_quantiles_fall_to_the_normal_one():
+    values = [t_quantile(n) for n in range(1, 200)]
+    assert values == sorted(values, reverse=True) and values[-1] == 1.96
+
+
+def of_questions(arm: str, verdicts) -> Outcome:
+    return Outcome(arm, 0, float(np.mean(verdicts)), {f"q{n}": [bool(v)] for n, v in enumerate(verdicts)})
+
+
+def test_one_seed_is_judged_by_its_questions():
+    rng = np.random.default_rng(1)
+    first, second = rng.random(400) < 0.7, rng.random(400) < 0.4
+    found = difference([(of_questions("a", first), of_questions("b", second))])
+    # The bootstrap of a mean is close to the normal interval of the differences, question by question.
+    gaps = first.astype(float) - second
+    half = 1.96 * gaps.std() / math.sqrt(400)
+    assert (found.low, found.high) == pytest.approx((gaps.mean() - half, gaps.mean() + half), abs=0.01)
+    assert found.how == "bootstrap over questions, 1 seed"
+    assert found == difference([(of_questions("a", first), of_questions("b", second))])
+
+
+def test_twin_unpaired_questions_would_be_less_certain():
+    same = np.random.default_rng(1).random(400) < 0.5
+    paired = difference([(of_questions("a", same), of_questions("b", same))])
+    assert (paired.low, paired.high) == (0, 0)
+    other = np.roll(same, 1)
+    unpaired = difference([(of_questions("a", same), of_questions("b", other))])
+    assert unpaired.high - unpaired.low > 0.1
+
+
+def test_one_seed_without_rows_is_never_certain():
+    verdict = CLAIM.rule.judge([Outcome("a", 0, 0.9), Outcome("b", 0, 0.1)])
+    assert verdict.word == "partly" and verdict.interval.low == -math.inf
+
+
+def test_arms_without_a_common_seed_cannot_be_judged():
+    with pytest.raises(TacitError, match="no seed"):
+        CLAIM.rule.judge([Outcome("a", 0, 0.9), Outcome("b", 1, 0.1)])
+
+
+# --- rebuilding ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A stand-in for training that writes run folders and remembers how it was called."""
+    calls = []
+
+    def train(recipe, overrides, *, out, resume):
+        calls.append((recipe, overrides, out, resume))
+        accuracy = {"r/a": 0.9, "r/b": 0.1}[recipe]
+        return made_run(out, accuracy=accuracy, correct=[n < accuracy * 20 for n in range(20)])
+
+    train.calls = calls
+    return train
+
+
+def rebuilt(tmp_path, trained, scale="cpu"):
+    options = {"runs": tmp_path / scale, "results": tmp_path / "results", "train": trained, "say": lambda _: None}
+    return reproduce(CLAIM, scale, **options)
+
+
+def test_every_arm_is_trained_with_every_seed(tmp_path, trained):
+    page = json.loads(rebuilt(tmp_path, trained).read_text())
+    assert [(recipe, overrides["train.seed"]) for recipe, overrides, _, _ in trained.calls] == [
+        (recipe, seed) for seed in (0, 1, 2) for recipe in ("r/a", "r/b")
+    ]
+    assert all(resume for *_, resume in trained.calls) and len({out for _, _, out, _ in trained.calls}) == 6
+    assert page.keys() >= set(KEYS)
+    assert (page["claim"], page["verdict"], page["scale"], page["seconds"]) == ("made-up", "match", "cpu", 120)
+    assert set(page["runs"][0]) >= {"recipe", "overrides", "seed", "metrics"}
+    assert page["runs"][0]["overrides"] == {"method.x": 1, "train.seed": 0}
+    assert page["interval"]["low"] == pytest.approx(0.8)
+
+
+def test_a_page_is_three_files_and_the_others_follow_from_the_json(tmp_path, trained):
+    file = rebuilt(tmp_path, trained)
+    [(found, page)] = pages(file.parent)
+    words, picture = file.with_suffix(".md"), file.with_suffix(".png")
+    assert found == file and words.read_text() == text(page, picture.name)
+    assert "# made-up: match" in words.read_text() and "| a | 0 | 0.9 |" in words.read_text()
+    first = picture.read_bytes()
+    picture.unlink()
+    assert plot(file.parent) == [picture] and picture.read_bytes() == first
+
+
+def test_scales_change_seeds_and_sizes(tmp_path, trained):
+    page = json.loads(rebuilt(tmp_path, trained, "smoke").read_text())
+    assert [overrides["train.steps"] for _, overrides, _, _ in trained.calls] == [2, 2]
+    assert page["interval"]["how"].startswith("bootstrap")
+    with pytest.raises(TacitError, match=r"not set up at scale 'gpu'.*Scales: smoke, cpu"):
+        rebuilt(tmp_path, trained, "gpu")
+
+
+def test_a_smaller_scale_does_not_overwrite_a_larger_one(tmp_path, trained):
+    large = rebuilt(tmp_path, trained)
+    before = large.read_bytes()
+    small = rebuilt(tmp_path, trained, "smoke")
+    assert (small.name, large.read_bytes()) == ("made-up-smoke.json", before)
+    assert rebuilt(tmp_path / "again", trained, "smoke").name == "made-up.json"
+
+
+def test_an_unknown_claim_is_refused():
+    with pytest.raises(TacitError, match="no claim called 'arithmetic-step'; did you mean arithmetic-steps"):
+        reproduce("arithmetic-step")
+
+
+def test_a_page_holds_no_infinities(tmp_path, trained, monkeypatch):
+    monkeypatch.setattr("tacit.study.runs.Run.verdicts", lambda _: {})
+    page = json.loads(rebuilt(tmp_path, trained, "smoke").read_text(), parse_constant=pytest.fail)
+    assert page["interval"]["low"] is None and page["verdict"] == "partly"
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claims_are_complete(name):
+    claim = resolve(CLAIMS, name, "claim")
+    assert claim.name == name and claim.source and claim.expected and set(claim.scales) <= set(SIZES)
+    assert "smoke" in claim.scales and claim.scales["smoke"].seeds == (0,)
+    outcome = [Outcome(arm, seed, 0.5) for arm in claim.arms for seed in range(3)]
+    assert claim.rule.judge(outcome).word == "miss"
+    for arm in claim.arms.values():
+        for scale in claim.scales.values():
+            load(arm.recipe, {**arm.overrides, **scale.overrides, "train.seed": 1})
+
+
+def test_twin_a_claim_with_a_wrong_override_would_be_noticed():
+    claim = resolve(CLAIMS, "arithmetic-steps", "claim")
+    broken = replace(claim, arms={"cot": Arm("mult/2x2-cot", {"train.stps": 1})})
+    with pytest.raises(TacitError, match="did you mean steps"):
+        load(broken.arms["cot"].recipe, broken.arms["cot"].overrides)
