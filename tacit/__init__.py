@@ -6,14 +6,15 @@ from tacit.errors import TacitError
 from tacit.registry import resolve
 
 if TYPE_CHECKING:
+    from tacit.evaluate import evaluate
     from tacit.models.making import load
     from tacit.train import train
 
 __version__ = "0.1.0"
-__all__ = ["TacitError", "__version__", "load", "train"]
+__all__ = ["TacitError", "__version__", "evaluate", "load", "train"]
 
 # Imported when first used, so that `import tacit` loads no torch.
-_LAZY = {"load": "tacit.models.making:load", "train": "tacit.train:train"}
+_LAZY = {"evaluate": "tacit.evaluate:evaluate", "load": "tacit.models.making:load", "train": "tacit.train:train"}
 
 
 def __getattr__(name: str) -> Any:

@@ -43,7 +43,7 @@ def _places(right: torch.Tensor, columns: torch.Tensor, batch: Batch) -> list[tu
 
 
 def ratios(parts: dict[str, float]) -> dict[str, float]:
-    """`token_accuracy`, `frontier`, `answer_worst` (the worst place of cue and answer) and `watched`, the smaller of those two."""
+    """`token_accuracy`, `frontier`, `answer_worst` (the worst place of both) and `watched`, the smaller of the two."""
     share = {n[len(SEEN) :]: parts[RIGHT + n[len(SEEN) :]] / v for n, v in parts.items() if n.startswith(SEEN) and v}
     out = {n: v for n, v in parts.items() if not n.startswith((RIGHT, SEEN))}
     out |= {"token_accuracy": share["tokens"], "answer_worst": min(v for n, v in share.items() if n.startswith("end-"))}
