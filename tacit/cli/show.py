@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 RecipeName = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A name from tacit ls, or a YAML file.")]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes, for editors.")]
 Field = Annotated[str | None, typer.Option("--help-field", help="Explain a field or a group: train.lr, method.cot")]
+Batch = Annotated[bool, typer.Option("--batch", help="Print the first batch token by token.")]
+Estimate = Annotated[bool, typer.Option("--estimate", help="Estimate memory and time of a step.")]
 Yaml = Annotated[bool, typer.Option("--yaml", help="Print YAML that runs again.")]
 
 
@@ -20,6 +22,8 @@ def show(
     recipe: RecipeName = None,
     overrides: Overrides = None,
     tiny: Tiny = False,
+    batch: Batch = False,
+    estimate: Estimate = False,
     yaml: Yaml = False,
     schema: Schema = False,
     help_field: Field = None,
@@ -38,10 +42,24 @@ def show(
         raise typer.BadParameter("name a recipe; tacit ls recipes lists them")
     else:
         loaded = load(recipe, overrides or [], tiny=tiny, disk=False)
-        if yaml:
+        if batch:
+            from tacit.train.preview import first_batch
+
+            print(first_batch(loaded.recipe))
+        elif estimate:
+            print_estimate(loaded)
+        elif yaml:
             print(loaded.dump(), end="")
         else:
             print_table(loaded)
+
+
+def print_estimate(loaded: "Loaded") -> None:
+    from tacit.train import preview
+
+    facts = preview.estimate(loaded.recipe)
+    wide = max(map(len, facts))
+    print("\n".join(f"{name:<{wide}}  {value}" for name, value in facts.items()))
 
 
 def print_table(loaded: "Loaded") -> None:

@@ -97,3 +97,23 @@ def _check_vocabulary(tokenizer: Any, model: Any, name: str) -> None:
             f"the tokenizer has {known} tokens and {name} has rows for {rows}: it is not the one that these weights were "
             "trained with. Set model.tokenizer to that one"
         )
+
+
+def empty_model(model: Any, tokens: int, vocab: Any) -> Any:
+    """The model of a recipe without storage, for counting: its weights are neither read nor made."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    import tacit.models.gru  # noqa: F401 (teaches the library our recurrent models)
+    from tacit.models.scratch import build
+
+    with torch.device("meta"):
+        if model.path is None:
+            return build(model.tiny, tokens, eos=vocab.eos, pad=vocab.pad)
+        try:
+            config = AutoConfig.from_pretrained(find_weights(model.path), revision=model.revision)
+        except (OSError, ValueError) as error:
+            raise ModelError(unreachable(model.path, error)) from error
+        made = AutoModelForCausalLM.from_config(config)
+        if tokens > made.get_input_embeddings().weight.shape[0]:
+            made.resize_token_embeddings(tokens, mean_resizing=False)
+        return made

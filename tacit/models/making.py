@@ -19,6 +19,7 @@ from tacit.models.tokenizers import bpe_tokenizer, character_tokenizer, check_ro
 from tacit.models.tokens import THOUGHT, add_tokens, token_ids, with_tokens
 from tacit.thinker import Thinker
 from tacit.thinking import Thinking
+from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
     from tacit.recipe import Recipe
@@ -34,11 +35,7 @@ def thinker_from_recipe(recipe: "Recipe", examples: Sequence[Example]) -> Thinke
     """The thinker that a recipe trains. From scratch, its tokenizer knows what the examples are written with."""
     task, method = recipe.resolved_task(), recipe.method.settings
     refuse_thoughts(examples, (*THOUGHT, *method.tokens))
-    words = task.words() if task.template.kind == "symbolic" else None
-    texts: list[str] = []
-    if recipe.model.path is None:
-        texts = _texts(examples, task.template)
-        words = [*words, *_around(task.template)] if words is not None else None
+    texts, words = _written(recipe, examples)
     thinker = make_thinker(
         recipe.model,
         recipe.thinking(),
@@ -50,6 +47,25 @@ def thinker_from_recipe(recipe: "Recipe", examples: Sequence[Example]) -> Thinke
     )
     check_tokenizer(thinker.tokenizer, examples, task.template)
     return thinker
+
+
+def vocabulary_of(recipe: "Recipe", examples: Sequence[Example]) -> tuple[Any, Vocab]:
+    """The tokenizer and the tokens that a recipe's thinker would have, without its weights."""
+    model = recipe.model
+    if model.path is None:
+        tokenizer = _own_tokenizer(model, *_written(recipe, examples))
+    else:
+        tokenizer = load_tokenizer(find_weights(model.path) if model.tokenizer == "auto" else model.tokenizer)
+    return tokenizer, add_tokens(tokenizer, recipe.method.settings.tokens)
+
+
+def _written(recipe: "Recipe", examples: Sequence[Example]) -> tuple[list[str], list[str] | None]:
+    """What a tokenizer from scratch is made of: the texts of the examples, or the words of a symbolic task."""
+    task = recipe.resolved_task()
+    if recipe.model.path is not None:
+        return [], None
+    words = task.words() if task.template.kind == "symbolic" else None
+    return _texts(examples, task.template), None if words is None else [*words, *_around(task.template)]
 
 
 def make_thinker(
