@@ -56,6 +56,10 @@ def _weights(place: str, **options: Any) -> Any:
             f"{place} has no weights for {named}, so {what} would be drawn at random and answer nonsense. Use the "
             "checkpoint of a causal language model, or one whose configuration says tie_word_embeddings: true"
         )
+    for tensor in (*model.parameters(), *model.buffers()):
+        # A file that is mapped into memory begins where it likes, and the last bits of a product depend on that. In memory
+        # of its own a loaded model computes exactly what it computed before it was saved.
+        tensor.data = tensor.data.clone()
     return model
 
 
