@@ -125,4 +125,5 @@ def merged(thinker: "Thinker") -> "Thinker":
 
 
 def merged_model(model: Any) -> Any:
-    return model.float().merge_and_unload()
+    """The base in fp32 with the adapters added to it, and no longer frozen."""
+    return model.float().merge_and_unload().requires_grad_(True)

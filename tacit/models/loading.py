@@ -7,7 +7,7 @@ import torch
 from tacit.errors import ModelError
 from tacit.models.adapters import base_of, load_adapters
 from tacit.models.folder import no_bars
-from tacit.models.places import find_file, find_weights, unreachable
+from tacit.models.places import find_file, find_folder, find_weights, unreachable
 
 FEWEST = 0.9
 """Published models round their tables up, by a few hundredths at most; a table with more unused rows is another model's."""
@@ -43,8 +43,9 @@ def _weights(place: str, **options: Any) -> Any:
 
     import tacit.models.gru  # noqa: F401 (teaches the library our recurrent models)
 
+    place = find_weights(place)
     try:
-        made: Any = AutoModelForCausalLM.from_pretrained(find_weights(place), output_loading_info=True, **options)
+        made: Any = AutoModelForCausalLM.from_pretrained(place, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
         raise ModelError(unreachable(place, error)) from error
     model, info = made
@@ -56,6 +57,10 @@ def _weights(place: str, **options: Any) -> Any:
             f"{place} has no weights for {named}, so {what} would be drawn at random and answer nonsense. Use the "
             "checkpoint of a causal language model, or one whose configuration says tie_word_embeddings: true"
         )
+    for tensor in (*model.parameters(), *model.buffers()):
+        # A file that is mapped into memory begins where it likes, and the last bits of a product depend on that. In memory
+        # of its own a loaded model computes exactly what it computed before it was saved.
+        tensor.data = tensor.data.clone()
     return model
 
 
@@ -79,8 +84,9 @@ def _tokenizer(place: str, revision: str | None, given: str) -> Any:
 def load_tokenizer(place: str, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
+    place = find_folder(place)
     try:
-        return AutoTokenizer.from_pretrained(find_weights(place), revision=revision)
+        return AutoTokenizer.from_pretrained(place, revision=revision)
     except (OSError, ValueError) as error:
         raise ModelError(unreachable(place, error, "a tokenizer")) from error
 

@@ -10,8 +10,8 @@ def is_folder_name(name: str) -> bool:
     return name.startswith((".", "/", "~", "runs/")) or name.count("/") > 1 or Path(name).expanduser().is_dir()
 
 
-def find_weights(name: str | Path) -> str:
-    """The folder that holds the weights: of a run its `final/`, or else its newest checkpoint. A hub id is left as it is."""
+def find_folder(name: str | Path) -> str:
+    """The folder that a name stands for: of a run its `final/`, or else its newest checkpoint. A hub id is left as it is."""
     name = str(name)
     if not is_folder_name(name):
         return name
@@ -21,14 +21,18 @@ def find_weights(name: str | Path) -> str:
     if (folder / "final").is_dir():
         return str(folder / "final")
     numbered = {int(step.name[5:]): step for step in folder.glob("checkpoints/step-*") if step.name[5:].isdecimal()}
-    if numbered:
-        return str(numbered[max(numbered)])
-    if not any((folder / config).is_file() for config in ("config.json", "adapter_config.json")):
+    return str(numbered[max(numbered)] if numbered else folder)
+
+
+def find_weights(name: str | Path) -> str:
+    """`find_folder`, for a folder that must hold a model."""
+    place = find_folder(name)
+    if is_folder_name(place) and not any(find_file(place, config) for config in ("config.json", "adapter_config.json")):
         raise ModelError(
             f"{name} holds no model: neither final/ nor checkpoints/step-N as in a run, nor the config.json of a model "
             "folder. Name another folder, or let the training run get as far as its first checkpoint"
         )
-    return str(folder)
+    return place
 
 
 def find_file(place: str, name: str, revision: str | None = None) -> Path | None:

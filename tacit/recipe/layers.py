@@ -80,7 +80,10 @@ def shrink(layer: Layer) -> Layer:
     values |= {"train.warmup": 0, "train.warmup_per_stage": False, "train.optimizer": "adamw", "train.track": "none"}
     values |= {"model.attention": "auto"}
     if _under("model.path", layer):
-        values["model.tokenizer"] = "character"
+        # Any text can be written in byte pairs, and in far fewer of them than characters.
+        values |= {"model.tokenizer": "bpe", "model.vocabulary": 512}
+    if "template.kind" in layer and layer["template.kind"].value == "chat":
+        values["template.kind"] = "plain"
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
     rest = {path: setting for path, setting in layer.items() if path not in SIZES}

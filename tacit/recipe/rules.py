@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from tacit.models.scratch import Scratch
+from tacit.models.places import is_folder_name
+from tacit.models.scratch import FAMILIES, Scratch
 from tacit.recipe.schema import Model, Recipe
 from tacit.recipe.sources import default_folder, names
 from tacit.recipe.training import Train
@@ -76,6 +77,11 @@ def _model(model: Model) -> Iterator[Conflict]:
         )
     if model.revision is not None and model.path is None:
         yield Conflict("a revision belongs to model.path, which is not set", ("model.revision", "model.path"))
+    if model.lora is not None and model.tiny is not None and "heads" not in FAMILIES[model.tiny.family].has:
+        yield Conflict(
+            f"a {model.tiny.family} has no linear maps to adapt; set model.lora: null",
+            ("model.lora", "model.tiny.family"),
+        )
     if model.init_tokens != "mean" and model.tiny is not None:
         yield Conflict(
             "a model from scratch has no learned rows to start thought tokens from; set model.init_tokens: mean",
@@ -145,8 +151,8 @@ def _thoughts(train: Train, thinking: Thinking) -> Iterator[Conflict]:
 def absent(recipe: Recipe) -> Iterator[Conflict]:
     """What this machine does not have: folders that another run should have made, and optional packages."""
     for path, given in (("model.path", recipe.model.path), ("model.tokenizer", recipe.model.tokenizer)):
-        if given and _is_folder(given) and not Path(given).expanduser().exists():
-            maker = next((name for name in names() if given.startswith(f"{default_folder(name)}/")), None)
+        if given and is_folder_name(given) and not Path(given).expanduser().exists():
+            maker = next((name for name in names() if f"{given}/".startswith(f"{default_folder(name)}/")), None)
             remedy = f"; train it first with tacit train {maker}" if maker else ""
             yield Conflict(f"{given} does not exist{remedy}", (path,))
     if recipe.train.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
@@ -154,8 +160,3 @@ def absent(recipe: Recipe) -> Iterator[Conflict]:
     track = recipe.train.track
     if track != "none" and find_spec(track) is None:
         yield Conflict(f"{track} is not installed; pip install {track}, or set train.track: none", ("train.track",))
-
-
-def _is_folder(given: str) -> bool:
-    """Whether a path can only be a folder: hub ids have one slash at most, and do not start like a path."""
-    return given.startswith((".", "/", "~", "runs/")) or given.count("/") > 1

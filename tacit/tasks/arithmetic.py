@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from tacit.example import Example
 from tacit.tasks.base import Generated
@@ -133,6 +133,9 @@ class Arithmetic(Generated):
     step_shares: tuple[float, ...] = STEP_SHARES
     """Shares of problems with 1, 2, 3, … steps; the default is GSM8K-Aug's. [0, 0, 1] gives three steps always."""
 
+    largest: int = Field(default=LARGEST, ge=10)
+    """No number gets larger than this; 20 makes chains that a very small model can learn."""
+
     @field_validator("step_shares")
     @classmethod
     def _shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
@@ -143,12 +146,12 @@ class Arithmetic(Generated):
     def problem(self, rng: np.random.Generator) -> tuple[int, list[Change]]:
         shares = np.cumsum(self.step_shares)
         wanted = 1 + int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))
-        start = value = _between(3, 80, rng)
+        start = value = _between(3, min(80, self.largest), rng)
         changes: list[Change] = []
         while wanted:
             kinds = ONE_STEP + TWO_STEPS if wanted > 1 else ONE_STEP
             change = kinds[_between(0, len(kinds) - 1, rng)](value, rng)
-            if change is None or change.value > LARGEST:
+            if change is None or change.value > self.largest:
                 continue
             changes.append(change)
             wanted -= len(change.steps)

@@ -130,6 +130,11 @@ PAIRS = [
         "gpt_neox, opt",
     ),
     (
+        "model.tiny.family=gru model.lora.r=8",
+        "model.tiny.family",
+        "a gru has no linear maps to adapt; set model.lora: null",
+    ),
+    (
         "model.init_tokens=<<",
         "model.init_tokens",
         "a model from scratch has no learned rows to start thought tokens from; set model.init_tokens: mean",

@@ -1,0 +1,92 @@
+"""Every recipe that comes with the package can be run, in full and tiny, and says what it is."""
+
+import numpy as np
+import pytest
+
+from tacit.example import encode
+from tacit.methods.base import Progress
+from tacit.models.making import thinker_from_recipe
+from tacit.recipe import FaultyRecipe, load
+from tacit.recipe.sources import SHELF, abouts, names
+
+PROMISED = [
+    *(f"prosqa/{method}-tiny" for method in ("coconut", "cot", "no_cot", "pause")),
+    *(f"{task}/{method}" for task in ("gsm8k", "prosqa") for method in ("coconut", "cot", "no_cot", "pause")),
+    *(f"prontoqa/{method}" for method in ("coconut", "cot")),
+    *(f"arithmetic/{method}-tiny" for method in ("cot", "no_cot", "no_thoughts", "coconut", "pause")),
+    "mult/2x2-cot-tiny",
+]
+
+
+def test_what_is_promised_is_there():
+    assert set(PROMISED) <= set(names())
+
+
+@pytest.mark.parametrize("tiny", [False, True], ids=["full", "tiny"])
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_is_sound(name, tiny):
+    loaded = load(name, tiny=tiny, disk=False)
+    assert loaded.recipe.about and loaded.recipe.run.folder == f"runs/{name.replace('/', '-')}"
+    assert load(SHELF / f"{name}.yaml", tiny=tiny, disk=False).recipe.method == loaded.recipe.method
+
+
+def test_a_recipe_that_is_not_sound_would_be_noticed(tmp_path):
+    (tmp_path / "wrong.yaml").write_text("extends: arithmetic/cot-tiny\ntrain: {epoch: 3}")
+    with pytest.raises(FaultyRecipe, match="train has no such field"):
+        load(tmp_path / "wrong.yaml", disk=False)
+
+
+def test_every_recipe_says_something_of_its_own():
+    told = list(abouts().values())
+    assert all(told) and len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("gsm8k/")])
+def test_every_recipe_makes_a_thinker_that_learns_and_asks(name):
+    """Tiny, with its own task, tokenizer, template and method; GSM8K's rows would have to be downloaded."""
+    few = ["task.train_rows=12", "task.valid_rows=2"]
+    recipe = load(name, few, tiny=True, disk=False).recipe
+    task, method = recipe.resolved_task(), recipe.method.settings
+    rows = list(task.examples("train"))
+    thinker = thinker_from_recipe(recipe, rows)
+    encoded = encode(rows[:4], thinker.tokenizer, task.template)
+    stage = method.stage(Progress(100, 7.0, 200))
+    lesson = [method.layouts(row, thinker.vocab, stage, np.random.default_rng(0)) for row in encoded]
+    batch = method.collate(lesson, thinker.vocab)["main"]
+    thinker.loss(batch).backward()
+    assert len(method.prompt(encoded[0], thinker.vocab)) >= len(encoded[0].question)
+    assert task.grade(rows[0], f"{task.template.cue}{rows[0].answer}").correct
+
+
+CURRICULA = [("gsm8k/coconut", 6), ("prosqa/coconut", 6), ("prontoqa/coconut", 6), ("arithmetic/coconut-tiny", 3)]
+
+
+@pytest.mark.parametrize(("name", "latents"), CURRICULA)
+@pytest.mark.parametrize("control", [False, True])
+def test_a_curriculum_reaches_its_last_stage(name, latents, control):
+    """And its control takes as many steps through as many epochs."""
+    twin = name.replace("coconut", "pause") if control else name
+    if twin not in names():
+        pytest.skip("no control")
+    recipe = load(twin, disk=False).recipe
+    method, epochs = recipe.method.settings, recipe.train.epochs
+    assert method.stage(Progress(0, 0.0, 1)) == (1 if name == "gsm8k/coconut" else 0)
+    assert method.stage(Progress(0, epochs - 0.01, 1)) > method.max_stage
+    assert method.latents_per_step * method.max_stage == latents
+
+
+def test_coconut_of_gsm8k_follows_its_published_run():
+    recipe = load("gsm8k/coconut", disk=False).recipe
+    stages = [recipe.method.settings.stage(Progress(0, epoch, 1)) for epoch in range(22)]
+    assert stages == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 8]
+    assert (recipe.model.path, recipe.train.batch, recipe.train.lr) == ("runs/gsm8k-cot", 128, 1e-4)
+
+
+def test_the_start_of_coconut_must_be_trained_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FaultyRecipe) as caught:
+        load("gsm8k/coconut")
+    [fault] = caught.value.faults
+    assert fault.sentence == "runs/gsm8k-cot does not exist; train it first with tacit train gsm8k/cot"
+    (tmp_path / "runs/gsm8k-cot").mkdir(parents=True)
+    assert load("gsm8k/coconut").recipe.model.path == "runs/gsm8k-cot"
