@@ -70,7 +70,9 @@ class Progress:
 
     def __call__(self, done: int, of: int) -> None:
         now = time.perf_counter()
-        if now - self.start < self.PATIENCE or (now - self.told < 1 and done < of):
+        # The first answers of a batch end together with many others, so they say little about how long all will take.
+        early = now - self.start < self.PATIENCE or done * 20 < of
+        if early or (now - self.told < 1 and done < of):
             return
         self.told = now
         left = (now - self.start) / done * (of - done)

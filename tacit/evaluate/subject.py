@@ -115,7 +115,8 @@ def _task(facts: Mapping[str, Any], task: str | Task | None, data: Any, model: s
         chosen = _chosen("task", {"name": task})
         return chosen, chosen.template
     if "task" in facts:
-        return _chosen("task", facts["task"]), template_of(facts)
+        chosen = _chosen("task", facts["task"])
+        return chosen, template_of(facts) if "template" in facts else chosen.template
     if data is not None:
         return Rows(test=_file(data)), template_of(facts)
     raise TacitError(

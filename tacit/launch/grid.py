@@ -6,9 +6,8 @@ from itertools import product
 from typing import NamedTuple
 
 from tacit.errors import TacitError
+from tacit.recipe.reader import SHORT
 
-SHORT = {"seed": "train.seed"}
-"""What may be written instead of a path."""
 RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 LARGEST = 10_000
 

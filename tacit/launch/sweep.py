@@ -35,19 +35,13 @@ def sweep(
     """
     launch = resolve(PLACES, on, "place to run")
     points = grid(words)
-    for point in points:
-        load(recipe, list(point.words))
     folder = out or Path("runs") / f"sweep-{Path(recipe).with_suffix('').as_posix().strip('/').replace('/', '-')}"
+    for point in points:
+        wanted = load(recipe, list(point.words)).recipe
+        Run(folder / point.name).check_made_by(wanted.model_dump(mode="json"))
     waiting = [point for point in points if not finished(folder / point.name)]
     say(f"{len(points)} runs in {folder}; {len(points) - len(waiting)} of them are there already")
-    jobs = [
-        Job(
-            point.name,
-            ["train", recipe, *point.words, "--out", str(folder / point.name), "--resume"],
-            folder / "logs" / f"{point.name}.log",
-        )
-        for point in waiting
-    ]
+    jobs = [_job(recipe, point, folder) for point in waiting]
     failed: dict[str, Path] = {}
     logs = {job.name: job.log for job in jobs}
 
@@ -65,6 +59,11 @@ def sweep(
         listed = "".join(f"\n  {name}: {_last_line(log)}" for name, log in failed.items())
         raise TacitError(f"{len(failed)} of {len(points)} runs failed; the same command tries them again:{listed}")
     return rows
+
+
+def _job(recipe: str, point: Point, folder: Path) -> Job:
+    words = ["train", recipe, *point.words, "--out", str(folder / point.name), "--resume"]
+    return Job(point.name, words, folder / "logs" / f"{point.name}.log")
 
 
 def finished(folder: Path) -> bool:

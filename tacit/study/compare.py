@@ -10,15 +10,16 @@ COLUMNS = ("run", "method", "steps", "accuracy", "stderr", "thoughts", "forwards
 
 
 def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """One row for each run; None where a run does not say."""
-    return [_row(run) for run in runs]
+    """One row for each run; None where a run does not say. Runs that share a name are told apart by their folders."""
+    names = [run.name for run in runs]
+    return [_row(run, name if names.count(name) == 1 else str(run.folder)) for run, name in zip(runs, names)]
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run, name: str) -> dict[str, Any]:
     found = run.result() if run.evaluations else {}
     n = found.get("n")
     return {
-        "run": run.name,
+        "run": name,
         "method": run.method or None,
         "steps": max((line["step"] for line in run.lines if "step" in line), default=None),
         "accuracy": found.get("accuracy"),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tacit.recipe import load
 from tacit.registry import resolve
 from tacit.study.claim import Claim, Outcome
 from tacit.study.claims import CLAIMS
@@ -35,6 +36,8 @@ def reproduce(
         for name, arm in chosen.arms.items():
             overrides = {**arm.overrides, **size.overrides, "train.seed": seed}
             folder = runs / chosen.name / scale / f"{name}-{seed}"
+            if folder.exists():
+                Run(folder).check_made_by(load(arm.recipe, overrides).recipe.model_dump(mode="json"))
             run = Run(Path(train(arm.recipe, overrides, out=folder, resume=True)))  # type: ignore[misc]
             metrics = _metrics(run)
             say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")

@@ -1,6 +1,7 @@
 """A run folder as its files tell it: recipe, metrics, evaluations, graded rows."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import yaml
 
 from tacit.errors import DataError, TacitError
+from tacit.recipe.reader import flatten
 
 METRICS, SAMPLES, PREFIX = "metrics.jsonl", "samples.jsonl", "eval/"
 
@@ -27,6 +29,20 @@ class Run:
     def recipe(self) -> dict[str, Any]:
         file = self.folder / "recipe.yaml"
         return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def check_made_by(self, recipe: Mapping[str, Any]) -> None:
+        """Refuse to take the run for one of another recipe: a folder may be left from an earlier attempt."""
+        there, asked = ({p: s.value for p, s in flatten(dict(tree), "").items()} for tree in (self.recipe, recipe))
+        other = [
+            f"{path} is {there.get(path)!r} there and {asked.get(path)!r} here"
+            for path in dict.fromkeys([*there, *asked])
+            if path.partition(".")[0] not in ("run", "about") and there.get(path) != asked.get(path)
+        ]
+        if there and other:
+            raise TacitError(
+                f"{self.folder} holds a run with other settings: {'; '.join(other[:3])}{'; …' * (len(other) > 3)}. "
+                "Name another folder, or remove this one"
+            )
 
     @property
     def method(self) -> str:

@@ -15,6 +15,7 @@ from tacit.launch import sweep as sweeping
 from tacit.launch.grid import grid
 from tacit.launch.local import Job, run_local
 from tacit.launch.sweep import sweep
+from tacit.recipe import load
 from tests.study.conftest import made_run
 
 RECIPE = "mult/2x2-cot"
@@ -89,14 +90,19 @@ def launched(monkeypatch):
     """Stands in for the machine: writes a run for every job, except where it is told to fail."""
     jobs, failing = [], set()
 
+    def write(job):
+        folder = Path(job.words[job.words.index("--out") + 1])
+        (made_run(folder) / "final").mkdir()
+        words = [word for word in job.words if "=" in word and not word.startswith("/")]
+        (folder / "recipe.yaml").write_text(json.dumps(load(RECIPE, words).recipe.model_dump(mode="json")))
+
     def launch(some, at_once, done):
         for job in some:
             jobs.append(job)
             job.log.parent.mkdir(parents=True, exist_ok=True)
             job.log.write_text("started\nout of luck\n")
             if job.name not in failing:
-                folder = Path(job.words[job.words.index("--out") + 1])
-                (made_run(folder) / "final").mkdir()
+                write(job)
             done(job.name, int(job.name in failing))
 
     monkeypatch.setitem(sweeping.PLACES, "local", launch)
@@ -123,6 +129,15 @@ def test_runs_that_are_there_are_not_trained_again(tmp_path, launched):
     quiet(tmp_path, "seed=1..2")
     rows = quiet(tmp_path, "seed=1..3")
     assert [job.name for job in launched[0]] == ["seed=1", "seed=2", "seed=3"] and len(rows) == 3
+
+
+def test_runs_left_by_another_sweep_are_not_taken_for_this_one(tmp_path, launched):
+    quiet(tmp_path, "seed=1..2")
+    recipe = load(RECIPE, ["train.seed=1", "train.steps=7"]).recipe.model_dump(mode="json")
+    (tmp_path / "sweep" / "seed=1" / "recipe.yaml").write_text(json.dumps(recipe))
+    with pytest.raises(TacitError, match=r"seed=1 holds a run with other settings: train.steps is 7 there and 1500"):
+        quiet(tmp_path, "seed=1..2")
+    assert len(quiet(tmp_path, "seed=1..1", "train.steps=7")) == 1
 
 
 def test_a_failed_run_is_named_and_tried_again(tmp_path, launched):

@@ -156,6 +156,25 @@ def test_a_smaller_scale_does_not_overwrite_a_larger_one(tmp_path, trained):
     assert rebuilt(tmp_path / "again", trained, "smoke").name == "made-up.json"
 
 
+def test_a_run_left_by_other_settings_is_not_taken_for_this_one(tmp_path, trained, monkeypatch):
+    rebuilt(tmp_path, trained)
+    made = {"method": {"name": "coconut"}, "run": {"name": "another"}}
+    monkeypatch.setattr("tacit.study.repro.load", lambda recipe, overrides: LoadedAs(made))
+    again = lambda recipe, overrides, *, out, resume: out  # noqa: E731
+    reproduce(CLAIM, runs=tmp_path / "cpu", results=tmp_path / "results", train=again, say=lambda _: None)
+    made["train"] = {"lr": 0.5}
+    with pytest.raises(TacitError, match=r"a-0 holds a run with other settings: train.lr is None there and 0.5 here"):
+        reproduce(CLAIM, runs=tmp_path / "cpu", results=tmp_path / "results", train=again, say=lambda _: None)
+
+
+class LoadedAs:
+    """A loaded recipe as far as it is looked at."""
+
+    def __init__(self, tree):
+        self.recipe = self
+        self.model_dump = lambda mode: tree
+
+
 def test_an_unknown_claim_is_refused():
     with pytest.raises(TacitError, match="no claim called 'arithmetic-step'; did you mean arithmetic-steps"):
         reproduce("arithmetic-step")

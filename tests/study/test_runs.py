@@ -52,6 +52,11 @@ def test_a_table_of_runs(run):
     assert (row["forwards"], row["flops"], row["seconds"]) == (10, 2e5, 20)
 
 
+def test_runs_of_one_name_are_told_apart(tmp_path):
+    folders = [made_run(tmp_path / name, "coconut") for name in "ab"] + [made_run(tmp_path / "c", "cot")]
+    assert [row["run"] for row in compare([Run(f) for f in folders])] == [*map(str, folders[:2]), "made-cot"]
+
+
 def test_a_run_that_has_just_begun_has_a_row_too(tmp_path):
     folder = made_run(tmp_path / "run")
     (folder / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
