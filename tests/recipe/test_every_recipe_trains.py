@@ -1,0 +1,17 @@
+"""Every shipped recipe, made tiny, goes from its name to a finished run folder."""
+
+import json
+
+import pytest
+
+from tacit.recipe.sources import names
+from tacit.train.session import train
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_recipe_trains_two_steps(name, tmp_path):
+    folder = train(name, out=tmp_path / "run", tiny=True)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert max(line["step"] for line in lines) == 2
+    assert any("eval/accuracy" in line for line in lines)
+    assert (folder / "final" / "model.safetensors").exists()
