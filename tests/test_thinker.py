@@ -1,6 +1,7 @@
 """Saved and loaded, a thinker is the same to the last bit; a folder is whole or not there."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import tacit
 from tacit.errors import ModelError
 from tacit.models import folder as folders
+from tacit.models import loading
 from tacit.models.adapters import merged
 from tacit.thinker import Thinker
 
@@ -213,11 +215,22 @@ def test_a_folder_without_a_model(tmp_path):
         tacit.load(tmp_path)
 
 
-def test_loading_and_saving_print_nothing(tmp_path, capfd):
-    thinker_of(lora=True).save_pretrained(tmp_path / "it")
-    tacit.load(tmp_path / "it")
+def check_no_bars(folder, capfd) -> None:
+    thinker_of(seed=1).save_pretrained(folder)
+    tacit.load(folder)
     out, err = capfd.readouterr()
     assert "Loading weights" not in out + err and "Writing model shards" not in out + err
+
+
+def test_loading_and_saving_print_nothing(tmp_path, capfd):
+    check_no_bars(tmp_path / "it", capfd)
+
+
+def test_bars_would_be_noticed(tmp_path, capfd, monkeypatch):
+    for module in (folders, loading):
+        monkeypatch.setattr(module, "no_bars", nullcontext)
+    with pytest.raises(AssertionError):
+        check_no_bars(tmp_path / "it", capfd)
 
 
 def test_bars_come_back_after_ours(tmp_path, monkeypatch):

@@ -1,5 +1,9 @@
 """Every recipe that comes with the package can be run, in full and tiny, and says what it is."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -90,3 +94,22 @@ def test_the_start_of_coconut_must_be_trained_first(tmp_path, monkeypatch):
     assert fault.sentence == "runs/gsm8k-cot does not exist; train it first with tacit train gsm8k/cot"
     (tmp_path / "runs/gsm8k-cot").mkdir(parents=True)
     assert load("gsm8k/coconut").recipe.model.path == "runs/gsm8k-cot"
+
+
+LOADED = """
+import sys
+{before}
+from tacit.recipe import load
+for name in ("gsm8k/coconut", "prosqa/pause", "mult/2x2-cot-tiny"):
+    load(name, disk=False).recipe.thinking()
+print(*sorted({{"torch", "transformers", "peft", "datasets"}} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(("before", "loaded"), [("", ""), ("import torch", "torch")])
+def test_a_recipe_is_read_without_torch(before, loaded):
+    """And an import of it would be noticed."""
+    words = [sys.executable, "-c", LOADED.format(before=before)]
+    environment = {**os.environ, "PYTHONPATH": str(SHELF.parents[1])}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == loaded.split()
