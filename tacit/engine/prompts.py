@@ -1,6 +1,6 @@
 """Read prompts once: what several prompts share, and prompts that occur several times, cost one read.
 
-Shapes: B rows, H hidden size.
+Shapes: B rows, S states of a column (that which speaks and that which is fed back, where they differ), H hidden size.
 """
 
 from collections import Counter
@@ -34,6 +34,7 @@ class PromptReader:
 
     def __init__(self, thinker, heads: Sequence[Head]):
         self.thinker, self.door = thinker, thinker.door
+        self.source = thinker.thinking.source
         self.uses = Counter(heads)
         self.held: dict[Head, tuple[Stream, Tensor]] = {}
         """Prompts that will be asked for again."""
@@ -41,7 +42,7 @@ class PromptReader:
         self.prefix: Stream | None = None
 
     def read(self, heads: Sequence[Head]) -> tuple[Stream, Tensor]:
-        """A stream of these prompts and the hidden state (B, H) of their last columns."""
+        """A stream of these prompts and the states (B, S, H) of their last columns."""
         fresh = list(dict.fromkeys(h for h in heads if h not in self.held))
         stream, hidden = self._read(fresh) if fresh else (None, None)
         for head in heads:
@@ -94,8 +95,8 @@ class PromptReader:
     def _extend(self, stream: Stream, heads: list[Head], start: int) -> tuple[Stream, Tensor]:
         batch = Batch.of([head.layout(start) for head in heads], self.thinker.vocab, "right").to(self.door.device)
         keep = batch.keep if batch.padded else None
-        read = stream.read(self.door.embed(batch.ids), batch.positions, keep)
-        return stream, read.hidden[:, -1]
+        read = stream.read(self.door.embed(batch.ids), batch.positions, keep, self.source != "last")
+        return stream, read.last(self.source)
 
 
 def _repeat(stream, hidden, rows: list[int]) -> tuple[Stream, Tensor]:

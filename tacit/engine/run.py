@@ -71,11 +71,7 @@ class _Walk:
         return stream.read(embeds, self.batch.positions[:, start:end], keep, self.layers)
 
     def _source(self, read: Read, at: int | slice = -1) -> Tensor:
-        source = self.thinker.thinking.source
-        if source == "last":
-            return read.hidden[:, at]
-        assert read.layers is not None
-        return read.layers[-2 if source == "penultimate" else len(read.layers) // 2][:, at]
+        return read.source(self.thinker.thinking.source)[:, at]
 
     def _enter(self, column: int | list[int], source: Tensor, looked_up: Tensor) -> Tensor:
         """(B, …, E): what enters a latent column (or several), given the states of the column before it. The only maker of
