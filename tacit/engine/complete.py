@@ -4,7 +4,8 @@ A row is always in one of two states: it still has tokens that were decided befo
 latent on, or a forced </think>), or its next token is sampled. So rows that think, rows that write and rows that have just
 joined advance together, one column at a time. A finished row leaves and a waiting prompt takes its slot.
 
-Shapes: B rows in flight, H hidden size, E embedding size.
+Shapes: B rows in flight, S states of a column (that which speaks and that which is fed back, where they differ), H hidden
+size, E embedding size.
 """
 
 from collections import deque
@@ -60,6 +61,8 @@ class _Row:
     chance: Iterator[float]
     """The random numbers of this prompt."""
     written: list[int] = field(default_factory=list)
+    marks: int = 0
+    """Thought markers and the like that the model has put between what it writes and its silent steps."""
     shown: int = 0
     alive: bool = True
     span: int = 0
@@ -110,7 +113,8 @@ class _Sampler:
         self.done: dict[int, Completion] = {}
         self.rows: list[_Row] = []
         self.stream: Stream | None = None
-        self.hidden = torch.empty(0)  # (B, H) of the last column
+        self.hidden = torch.empty(0)  # (B, S, H) of the last column
+        self.source = thinker.thinking.source
 
     def _check(self) -> None:
         for i, prompt in enumerate(self.prompts):
@@ -204,7 +208,7 @@ class _Sampler:
                 continue
             if row.forced:
                 tokens[slot], row.position = row.forced.popleft()
-                self._took(row, tokens[slot], None)
+                self._took(row, tokens[slot], sampled=False)
             else:
                 asking.append(slot)
         if asking:
@@ -216,7 +220,7 @@ class _Sampler:
         whole = len(asking) == len(self.rows)
         hidden = self.hidden if whole else self.hidden[torch.tensor(asking, device=self.device)]
         said = torch.tensor([row.last for row in rows], device=self.device)
-        logits = self.thinker.logits(hidden, said)
+        logits = self.thinker.logits(hidden[:, 0], said)
         for slot, row, token, logprob in zip(asking, rows, *self._draw(rows, logits)):
             if token == self.vocab.latent and row.span >= self.thinker.thinking.max_latents:
                 token, logprob = self.vocab.close, 0.0  # the cap decided, not the model
@@ -225,7 +229,7 @@ class _Sampler:
             if row.sampling.logprobs:
                 row.done.logprobs.append(logprob)
             tokens[slot] = token
-            self._took(row, token, slot)
+            self._took(row, token, sampled=True)
 
     def _draw(self, rows: list[_Row], logits: Tensor) -> tuple[list[int], list[float]]:
         """Rows that are sampled the same way are drawn together."""
@@ -245,22 +249,23 @@ class _Sampler:
                 ids[i], logprobs[i] = token, logprob
         return ids, logprobs
 
-    def _took(self, row: _Row, token: int, sampled: int | None) -> None:
+    def _took(self, row: _Row, token: int, sampled: bool) -> None:
         row.last = token
-        if token == self.vocab.latent:
-            row.done.latents += 1
-            row.span += 1
-            return
-        row.span = 0
-        if sampled is None:
+        step = token == self.vocab.latent
+        row.span = row.span + 1 if step else 0
+        row.done.latents += step
+        if not sampled:
             return
         if token == self.vocab.eos:
             row.done.stopped = "eos"
         elif token not in self.silent:
             row.written.append(token)
-            if len(row.written) >= row.sampling.max_tokens:
-                row.done.stopped = "length"
-        if self.door.limit is not None and row.position + 1 >= self.door.limit:
+        elif not step:
+            row.marks += 1
+        most = row.sampling.max_tokens
+        full = self.door.limit is not None and row.position + 1 >= self.door.limit
+        # A thought in front of every token is plenty; a model that only opens and closes them would never end.
+        if full or len(row.written) >= most or row.marks > 2 * most:
             row.done.stopped = row.done.stopped or "length"
         self._show(row, token)
 
@@ -274,8 +279,7 @@ class _Sampler:
             text, row.done.stopped = text[: min(ends)], "stop"
         row.done.text = text
         if self.on_token:
-            # A character may take several tokens; until its last one has come it decodes as a replacement mark.
-            ready = len(text) if row.done.stopped or not text.endswith("\ufffd") else row.shown
+            ready = len(text) if row.done.stopped else max(row.shown, _settled(text, row.sampling.stop))
             self.on_token(row.index, token, text[row.shown : ready])
             row.shown = ready
 
@@ -301,13 +305,15 @@ class _Sampler:
         for row, column in zip(self.rows, columns):
             row.position += block
             row.last = column[-1]
-        self.hidden = self.stream.read(embeds, positions).hidden[:, -1]
+            row.span = 0 if block else row.span  # nothing in a block is silent
+        self.hidden = self.stream.read(embeds, positions, layers=self.source != "last").last(self.source)
 
     def _think(self, embeds: Tensor, slots: list[int]) -> Tensor:
         """Put the fed-back states into the rows whose next column is silent."""
         whole = len(slots) == len(self.rows)
         index = torch.tensor(slots, device=self.device)
-        thought = self.thinker.thought(self.hidden if whole else self.hidden[index]).to(embeds.dtype)
+        states = self.hidden[:, -1] if whole else self.hidden[index, -1]
+        thought = self.thinker.thought(states).to(embeds.dtype)
         for slot, vector in zip(slots, thought):
             if self.rows[slot].sampling.thoughts:
                 self.rows[slot].done.thoughts.append(vector)
@@ -327,3 +333,10 @@ class _Sampler:
                 return 0
             runs.append(run)
         return min(runs)
+
+
+def _settled(text: str, stop: Sequence[str]) -> int:
+    """How much of a text is certain to stay. A character may take several tokens, and decodes as a replacement mark until its
+    last one has come; and what begins a stop string may turn out to be one."""
+    text = text.rstrip("\ufffd")
+    return len(text) - max((n for s in stop for n in range(1, len(s)) if text.endswith(s[:n])), default=0)
