@@ -96,7 +96,7 @@ class Batch:
     @classmethod
     def _from_arrays(cls, ids, keep, labels, positions, vocab: Vocab, weights, layouts, starts) -> "Batch":
         latents = (ids == vocab.latent) & keep
-        _check_grammar(ids, keep, latents, vocab)
+        _check_grammar(ids, keep, labels, latents, vocab)
         columns = np.flatnonzero(latents.any(0))
         # The first kept column of a row has no column before it that could predict it.
         learned = (labels != IGNORE) & keep
@@ -173,8 +173,9 @@ def _starts(rows: list[list[int]], lengths: list[int], latent: int, align: Align
     return [column - first if first >= 0 else 0 for first in firsts]
 
 
-def _check_grammar(ids, keep, latents, vocab: Vocab) -> None:
-    """A latent takes the hidden state of the column before it, so there must be one, and the thought must be open."""
+def _check_grammar(ids, keep, labels, latents, vocab: Vocab) -> None:
+    """A latent takes the hidden state of the column before it, so there must be one, and the thought must be open. A model
+    that is free to decide may think anywhere, though: where the latent itself is learned, it was chosen and not laid out."""
     if not latents.any():
         return
     orphan = latents.copy()
@@ -185,7 +186,8 @@ def _check_grammar(ids, keep, latents, vocab: Vocab) -> None:
             f"row {row} starts with a latent token: there is no hidden state before it to feed back. "
             "Put at least one ordinary token (a question, or <think>) in front of it"
         )
-    stray = latents[:, 1:] & ((ids[:, :-1] == vocab.close) | (ids[:, :-1] == vocab.eos)) & keep[:, :-1]
+    ended = (ids[:, :-1] == vocab.close) | (ids[:, :-1] == vocab.eos)
+    stray = latents[:, 1:] & ended & (labels[:, 1:] == IGNORE)
     if stray.any():
         row, column = (int(i[0]) for i in np.nonzero(stray))
         raise DataError(

@@ -4,7 +4,8 @@ A row is always in one of two states: it still has tokens that were decided befo
 latent on, or a forced </think>), or its next token is sampled. So rows that think, rows that write and rows that have just
 joined advance together, one column at a time. A finished row leaves and a waiting prompt takes its slot.
 
-Shapes: B rows in flight, S states of a column (see `last_states`), H hidden size, E embedding size.
+Shapes: B rows in flight, S states of a column (that which speaks and that which is fed back, where they differ), H hidden
+size, E embedding size.
 """
 
 from collections import deque
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from tacit.engine.prompts import Head, PromptReader, last_states
+from tacit.engine.prompts import Head, PromptReader
 from tacit.engine.sampling import Sampling, choose, uniforms
 from tacit.engine.stream import Stream
 from tacit.errors import DataError
@@ -122,6 +123,7 @@ class _Sampler:
         self.rows: list[_Row] = []
         self.stream: Stream | None = None
         self.states = torch.empty(0)  # (B, S, H) of the last column
+        self.source = thinker.thinking.source
 
     def _check(self) -> None:
         for i, prompt in enumerate(self.prompts):
@@ -225,9 +227,9 @@ class _Sampler:
     def _ask(self, asking: list[int], tokens: list[int]) -> None:
         rows = [self.rows[slot] for slot in asking]
         whole = len(asking) == len(self.rows)
-        hidden = self.states[:, 0] if whole else self.states[torch.tensor(asking, device=self.device), 0]
+        states = self.states if whole else self.states[torch.tensor(asking, device=self.device)]
         said = torch.tensor([row.last for row in rows], device=self.device)
-        logits = self.thinker.logits(hidden, said)
+        logits = self.thinker.logits(states[:, 0], said)
         for slot, row, token, logprob in zip(asking, rows, *self._draw(rows, logits)):
             if token == self.vocab.latent and row.span >= self.thinker.thinking.max_latents:
                 token, logprob = self.vocab.close, 0.0  # the cap decided, not the model
@@ -258,19 +260,17 @@ class _Sampler:
 
     def _took(self, row: _Row, token: int, *, sampled: bool) -> None:
         row.last = token
-        if token == self.vocab.latent:
-            row.done.latents += 1
-            row.span += 1
-            return
-        row.span = 0
+        step = token == self.vocab.latent
+        row.span = row.span + 1 if step else 0
+        row.done.latents += step
         if not sampled:
             return
-        row.said += 1
+        row.said += not step
         if token == self.vocab.eos:
             row.done.stopped = "eos"
         elif row.said >= row.sampling.max_tokens:
             row.done.stopped = "length"
-        if token not in self.unwritten:
+        if not step and token not in self.unwritten:
             row.written.append(token)
         if self.door.limit is not None and row.position + 1 >= self.door.limit:
             row.done.stopped = row.done.stopped or "length"
@@ -286,8 +286,7 @@ class _Sampler:
             text, row.done.stopped = text[: min(ends)], "stop"
         row.done.text = text
         if self.on_token:
-            # A character may take several tokens; until its last one has come it decodes as a replacement mark.
-            ready = len(text) if row.done.stopped or not text.endswith("\ufffd") else row.shown
+            ready = len(text) if row.done.stopped else max(row.shown, _settled(text, row.sampling.stop))
             self.on_token(row.index, token, text[row.shown : ready])
             row.shown = ready
 
@@ -315,14 +314,15 @@ class _Sampler:
         for row, column in zip(self.rows, columns):
             row.position += block
             row.last = column[-1]
-        read = self.stream.read(embeds, positions, None, self.thinker.thinking.source != "last")
-        self.states = last_states(self.thinker.thinking, read)
+            row.span = 0 if block else row.span  # nothing in a block is silent
+        self.states = self.stream.read(embeds, positions, layers=self.source != "last").last(self.source)
 
     def _think(self, embeds: Tensor, slots: list[int]) -> Tensor:
         """Put the fed-back states into the rows whose next column is silent."""
         whole = len(slots) == len(self.rows)
         index = torch.tensor(slots, device=self.device)
-        thought = self.thinker.thought(self.states[:, -1] if whole else self.states[index, -1]).to(embeds.dtype)
+        states = self.states[:, -1] if whole else self.states[index, -1]
+        thought = self.thinker.thought(states).to(embeds.dtype)
         for slot, vector in zip(slots, thought):
             if self.rows[slot].sampling.thoughts:
                 self.rows[slot].done.thoughts.append(vector)
@@ -342,3 +342,10 @@ class _Sampler:
                 return 0
             runs.append(run)
         return min(runs)
+
+
+def _settled(text: str, stop: Sequence[str]) -> int:
+    """How much of a text is certain to stay. A character may take several tokens, and decodes as a replacement mark until its
+    last one has come; and what begins a stop string may turn out to be one."""
+    text = text.rstrip("\ufffd")
+    return len(text) - max((n for s in stop for n in range(1, len(s)) if text.endswith(s[:n])), default=0)

@@ -1,6 +1,6 @@
 """Read prompts once: what several prompts share, and prompts that occur several times, cost one read.
 
-Shapes: B rows, S states of a column that are needed later, H hidden size.
+Shapes: B rows, S states of a column (that which speaks and that which is fed back, where they differ), H hidden size.
 """
 
 from collections import Counter
@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from tacit.batch import Batch
-from tacit.engine.run import run, source_states
-from tacit.engine.stream import Read, Stream, open_stream
+from tacit.engine.run import run
+from tacit.engine.stream import Stream, open_stream
 from tacit.layout import Layout, Segment
-from tacit.thinking import Thinking
 
 SHARED = 16
 """A prefix common to all prompts is read apart from the rest if it has at least so many tokens."""
@@ -36,6 +35,7 @@ class PromptReader:
 
     def __init__(self, thinker, heads: Sequence[Head]):
         self.thinker, self.door = thinker, thinker.door
+        self.source = thinker.thinking.source
         self.uses = Counter(heads)
         self.held: dict[Head, tuple[Stream, Tensor]] = {}
         """Prompts that will be asked for again."""
@@ -43,7 +43,7 @@ class PromptReader:
         self.prefix: Stream | None = None
 
     def read(self, heads: Sequence[Head]) -> tuple[Stream, Tensor]:
-        """A stream of these prompts, and the states of their last columns as `last_states` gives them."""
+        """A stream of these prompts and the states (B, S, H) of their last columns."""
         fresh = list(dict.fromkeys(h for h in heads if h not in self.held))
         stream, hidden = self._read(fresh) if fresh else (None, None)
         for head in heads:
@@ -95,22 +95,13 @@ class PromptReader:
 
     def _extend(self, stream: Stream, heads: list[Head], start: int) -> tuple[Stream, Tensor]:
         batch = Batch.of([head.layout(start) for head in heads], self.thinker.vocab, "right").to(self.door.device)
-        thinking = self.thinker.thinking
         if batch.latent_columns:
             trace = run(self.thinker, batch)
             assert trace.stream is not None
-            return trace.stream, last_states(thinking, trace.last)
+            return trace.stream, trace.last.last(self.source)
         keep = batch.keep if batch.padded else None
-        read = stream.read(self.door.embed(batch.ids), batch.positions, keep, thinking.source != "last")
-        return stream, last_states(thinking, read)
-
-
-def last_states(thinking: Thinking, read: Read) -> Tensor:
-    """(B, S, H) of the last column: first what the head sees, last what is fed back; one and the same unless the thoughts
-    come from another layer."""
-    if thinking.source == "last":
-        return read.hidden[:, -1:]
-    return torch.stack([read.hidden[:, -1], source_states(thinking, read)[:, -1]], 1)
+        read = stream.read(self.door.embed(batch.ids), batch.positions, keep, self.source != "last")
+        return stream, read.last(self.source)
 
 
 def _repeat(stream, hidden, rows: list[int]) -> tuple[Stream, Tensor]:

@@ -16,7 +16,6 @@ from tacit.batch import Batch
 from tacit.engine.door import Door
 from tacit.engine.stream import Read, Stream, drops_caches, open_stream
 from tacit.errors import DataError
-from tacit.thinking import Thinking
 
 
 @dataclass
@@ -41,14 +40,6 @@ def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = Fa
     if not batch.latent_columns or batch.thoughts is not None or thinker.thinking.feedback == "pause":
         return walk.parallel()
     return {"cached": walk.cached, "recompute": walk.recompute, "jacobi": walk.jacobi}[schedule]()
-
-
-def source_states(thinking: Thinking, read: Read) -> Tensor:
-    """(B, W, H) the states that are fed back."""
-    if thinking.source == "last":
-        return read.hidden
-    assert read.layers is not None
-    return read.layers[-2 if thinking.source == "penultimate" else len(read.layers) // 2]
 
 
 def check_positions(door: Door, last: int) -> None:
@@ -81,8 +72,8 @@ class _Walk:
         keep = self.batch.keep[:, start:end] if self.batch.padded else None
         return stream.read(embeds, self.batch.positions[:, start:end], keep, self.layers)
 
-    def _source(self, read: Read, at: int = -1) -> Tensor:
-        return source_states(self.thinker.thinking, read)[:, at]
+    def _source(self, read: Read, at: int | slice = -1) -> Tensor:
+        return read.source(self.thinker.thinking.source)[:, at]
 
     def _enter(self, column: int | list[int], source: Tensor, looked_up: Tensor) -> Tensor:
         """(B, …, E): what enters a latent column (or several), given the states of the column before it. The only maker of

@@ -30,7 +30,7 @@ class Sampling(Settings):
     """Sample among the likeliest tokens that together hold this much probability."""
     stop: tuple[str, ...] = ()
     """Strings that end a completion; they are not part of it."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     logprobs: bool = True
     """Record the log-probability of every chosen token, at this temperature and before top-k and top-p."""
     thoughts: bool = False

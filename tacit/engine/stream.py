@@ -26,6 +26,18 @@ class Read(NamedTuple):
     hidden: Tensor  # (B, W, H) after the final norm
     layers: tuple[Tensor, ...] | None = None  # the output of the embedding and of every layer, each (B, W, H)
 
+    def source(self, name: str) -> Tensor:
+        """(B, W, H): the states that are fed back."""
+        if name == "last":
+            return self.hidden
+        assert self.layers is not None
+        return self.layers[-2 if name == "penultimate" else len(self.layers) // 2]
+
+    def last(self, source: str) -> Tensor:
+        """(B, 1 or 2, H) of the last column: the state that speaks, and behind it the one fed back if that is another."""
+        states = (self.hidden,) if source == "last" else (self.hidden, self.source(source))
+        return torch.stack([state[:, -1] for state in states], 1)
+
 
 class Branch(Protocol):
     def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:

@@ -110,8 +110,9 @@ class Written:
 
 
 @torch.no_grad()
-def greedy(mind: Mind, prompt: Sequence[int], tokens: int, end: int, silent: Sequence[int]) -> Written:
-    """The likeliest continuation. Latents may stand in the prompt and may be chosen; `tokens` counts what is written."""
+def greedy(mind: Mind, prompt: Sequence[int], tokens: int, end: int, marks: Sequence[int], cap: int = 64) -> Written:
+    """The likeliest continuation. Latents may stand in the prompt and may be chosen; `tokens` counts what is written, which
+    `marks` are not. Behind `cap` latents in a row a thought is closed (by the last mark); twice `tokens` marks end it all."""
     embeds: list[Tensor] = []
     said: list[int] = []
     done = Written([], [], [])
@@ -120,10 +121,12 @@ def greedy(mind: Mind, prompt: Sequence[int], tokens: int, end: int, silent: Seq
         inside = len(said) < len(prompt)
         token = prompt[len(said)] if inside else int(logits.argmax())
         if not inside:
+            if token == mind.latent and said[-cap:] == [mind.latent] * cap:
+                token = marks[-1]
             done.ids.append(token)
-            if token not in (end, *silent):
+            if token not in (end, mind.latent, *marks):
                 done.text.append(token)
-            if token == end or len(done.text) >= tokens:
+            if token == end or len(done.text) >= tokens or sum(i in marks for i in done.ids) > 2 * tokens:
                 return done
         said.append(token)
         if token == mind.latent:

@@ -144,7 +144,7 @@ def test_other_positions():
 
 
 def test_more_positions_than_the_model_has():
-    long = [Layout(question(3, 1), *VOCAB.thought(k), answer(70, 2)) for k in (0, 1)]
+    long = [Layout(question(3, 1), *VOCAB.thought(k), answer(tiny.POSITIONS, 2)) for k in (0, 1)]
     with pytest.raises(DataError, match="positions"):
         shared_loss(thinker("gpt2"), SharedBatch.of([long], VOCAB))
 

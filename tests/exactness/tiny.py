@@ -15,6 +15,7 @@ from tacit.vocab import Vocab
 VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0)
 SIZE = 24
 SILENT = (VOCAB.open, VOCAB.latent, VOCAB.close)
+POSITIONS = 256
 WINDOW = 5
 """Of the sliding families; the rows below are longer."""
 
@@ -63,7 +64,7 @@ def _build(family: str, layers: int) -> torch.nn.Module:
     if family == "gemma3-mixed":
         model = _gemma3(layers)
     else:
-        head = {} if name in ("gru", "lstm") else {"heads": 4, "positions": 64}
+        head = {} if name in ("gru", "lstm") else {"heads": 4, "positions": POSITIONS}
         scratch = Scratch(family=name, layers=layers, hidden=32, **head, **FAMILIES[family])
         model = build(scratch, SIZE, eos=VOCAB.eos, pad=VOCAB.pad, seed=0)
     if family == "qwen2-mixed":
@@ -87,7 +88,7 @@ def _gemma3(layers: int) -> torch.nn.Module:
         head_dim=8,
         layer_types=kinds[:layers],
         sliding_window=WINDOW,
-        max_position_embeddings=64,
+        max_position_embeddings=POSITIONS,
         query_pre_attn_scalar=8,
         pad_token_id=VOCAB.pad,
         eos_token_id=VOCAB.eos,
@@ -113,7 +114,7 @@ def checkpoint(model) -> None:
 def thinker(family: str, layers: int = 2, **thinking) -> Thinker:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(10)
-        made = Thinker(model(family, layers), None, VOCAB, Thinking(**thinking))
+        made = Thinker(model(family, layers), None, VOCAB, Thinking(**{"max_latents": 6, **thinking}))
         generator = torch.Generator().manual_seed(11)
         for parameter in made.feedback.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
