@@ -90,8 +90,8 @@ class Batch:
         keep = keep.bool()
         if positions is None:
             positions = (keep.long().cumsum(1) - 1).clamp(min=0)
-        arrays = (t.cpu().numpy() for t in (ids, keep, labels, positions))
-        return cls._from_arrays(*arrays, vocab, None, (), ()).to(ids.device)
+        host = [t.cpu().numpy() for t in (ids, keep, labels, positions)]
+        return cls._from_arrays(host[0], host[1], host[2], host[3], vocab, None, (), ()).to(ids.device)
 
     @classmethod
     def _from_arrays(cls, ids, keep, labels, positions, vocab: Vocab, weights, layouts, starts) -> "Batch":

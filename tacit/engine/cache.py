@@ -15,6 +15,9 @@ ROOM = 64
 class Columns(DynamicLayer):
     """One layer: `keys` and `values` (B, heads, K, D) are views of the columns that count."""
 
+    keys: Tensor
+    values: Tensor
+
     def __init__(self, **unused):
         super().__init__()
         self.buffer: tuple[Tensor, Tensor] | None = None
@@ -69,7 +72,7 @@ class Columns(DynamicLayer):
         """A second reader. The two share what was read so far; each writes to a buffer of its own from here on."""
         self.owned = False
         other = Columns()
-        other.__dict__.update(self.__dict__)
+        vars(other).update(vars(self))
         return other
 
     def select(self, rows: Tensor, reserve: int = ROOM) -> None:
@@ -121,5 +124,11 @@ def new_cache() -> Cache:
 
 def fork_cache(cache: Cache) -> Cache:
     other = new_cache()
-    other.layers = [layer.fork() for layer in cache.layers]
+    columns(other).extend(layer.fork() for layer in columns(cache))
     return other
+
+
+def columns(cache: Cache | None) -> list[Columns]:
+    """The layers of one of our caches."""
+    assert cache is not None, "a stream without a cache reads once and is done"
+    return cache.layers  # type: ignore[return-value]

@@ -60,10 +60,9 @@ class _Row:
     """The token in the last column read."""
     chance: Iterator[float]
     """The random numbers of this prompt."""
-    said: int = 0
-    """Tokens sampled, silent steps not counted."""
     written: list[int] = field(default_factory=list)
-    """Those of them that are text."""
+    marks: int = 0
+    """Thought markers and the like that the model has put between what it writes and its silent steps."""
     shown: int = 0
     alive: bool = True
     span: int = 0
@@ -113,7 +112,7 @@ class _Sampler:
         self.thinker, self.samplings, self.chances, self.slots = thinker, samplings, chances, slots
         self.on_token, self.on_done = on_token, on_done
         self.vocab, self.door, self.device = thinker.vocab, thinker.door, thinker.device
-        self.unwritten = {self.vocab.open, self.vocab.close, self.vocab.eos, *self.vocab.extra.values()}
+        self.silent = {self.vocab.open, self.vocab.latent, self.vocab.close, *self.vocab.extra.values()}
         self.prompts = list(prompts)
         self._check()
         self.heads = [self._head(p) for p in self.prompts]
@@ -217,7 +216,7 @@ class _Sampler:
                 continue
             if row.forced:
                 tokens[slot], row.position = row.forced.popleft()
-                self._took(row, tokens[slot], sampled=False)
+                self._took(row, tokens[slot], False)
             else:
                 asking.append(slot)
         if asking:
@@ -238,7 +237,7 @@ class _Sampler:
             if row.sampling.logprobs:
                 row.done.logprobs.append(logprob)
             tokens[slot] = token
-            self._took(row, token, sampled=True)
+            self._took(row, token, True)
 
     def _draw(self, rows: list[_Row], logits: Tensor) -> tuple[list[int], list[float]]:
         """Rows that are sampled the same way are drawn together."""
@@ -258,21 +257,23 @@ class _Sampler:
                 ids[i], logprobs[i] = token, logprob
         return ids, logprobs
 
-    def _took(self, row: _Row, token: int, *, sampled: bool) -> None:
+    def _took(self, row: _Row, token: int, sampled: bool) -> None:
         row.last = token
         step = token == self.vocab.latent
         row.span = row.span + 1 if step else 0
         row.done.latents += step
         if not sampled:
             return
-        row.said += not step
         if token == self.vocab.eos:
             row.done.stopped = "eos"
-        elif row.said >= row.sampling.max_tokens:
-            row.done.stopped = "length"
-        if not step and token not in self.unwritten:
+        elif token not in self.silent:
             row.written.append(token)
-        if self.door.limit is not None and row.position + 1 >= self.door.limit:
+        elif not step:
+            row.marks += 1
+        most = row.sampling.max_tokens
+        full = self.door.limit is not None and row.position + 1 >= self.door.limit
+        # A thought in front of every token is plenty; a model that only opens and closes them would never end.
+        if full or len(row.written) >= most or row.marks > 2 * most:
             row.done.stopped = row.done.stopped or "length"
         self._show(row, token)
 

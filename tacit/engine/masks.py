@@ -61,7 +61,7 @@ def branched(
     return torch.cat([to_trunk, to_own | (columns == own_column)], -1)[:, None]
 
 
-def for_model(door: Door, make) -> Tensor | dict[str, Tensor] | None:
+def for_model(door: Door, make) -> Tensor | dict[str, Tensor | None] | None:
     """The mask argument that this model takes: one mask, or one for each kind of its layers. `make(window)` builds one."""
     masks = {kind: _as_argument(door, make(door.window if kind == SLIDING else None)) for kind in door.kinds}
     if len(masks) == 1:

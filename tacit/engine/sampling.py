@@ -21,7 +21,8 @@ class Sampling(Settings):
     """Greedy by default."""
 
     max_tokens: int = Field(default=128, ge=1)
-    """Sampled tokens of one completion, silent steps not counted."""
+    """Written tokens of one completion. Silent steps and their markers are not counted, but twice as many markers as this end
+    a completion too."""
     temperature: float = Field(default=0.0, ge=0.0)
     """0 takes the likeliest token."""
     top_k: int = Field(default=0, ge=0)
@@ -30,7 +31,7 @@ class Sampling(Settings):
     """Sample among the likeliest tokens that together hold this much probability."""
     stop: tuple[str, ...] = ()
     """Strings that end a completion; they are not part of it."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     logprobs: bool = True
     """Record the log-probability of every chosen token, at this temperature and before top-k and top-p."""
     thoughts: bool = False

@@ -9,13 +9,13 @@ Shapes: B rows, W columns of one read, K columns read so far, H hidden size, C c
     join     put freshly prefilled rows in the place of others, or behind them
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from tacit.engine import masks
-from tacit.engine.cache import fork_cache, new_cache
+from tacit.engine.cache import columns, fork_cache, new_cache
 from tacit.engine.door import Door
 from tacit.errors import ModelError
 
@@ -54,7 +54,7 @@ class Stream(Protocol):
     def fork(self) -> "Stream": ...
     def branch(self, at: Tensor, offset: int = 0) -> Branch: ...
     def select(self, rows: Tensor, reserve: int = ...) -> "Stream": ...
-    def join(self, other: "Stream", rows: Tensor | None = None) -> "Stream": ...
+    def join(self, other: Any, rows: Tensor | None = None) -> "Stream": ...
     def trim(self) -> None: ...
 
 
@@ -150,8 +150,8 @@ class AttentionStream:
 
     def select(self, rows: Tensor, reserve: int = 64) -> "AttentionStream":
         other = self.fork()
-        for layer in other.cache.layers:  # type: ignore[union-attr]
-            layer.select(rows, reserve)  # type: ignore[union-attr]
+        for layer in columns(other.cache):
+            layer.select(rows, reserve)
         other.keep = None if self.keep is None else self.keep[rows]
         other.positions = self.positions[rows]
         return other
@@ -159,8 +159,8 @@ class AttentionStream:
     def join(self, other: "AttentionStream", rows: Tensor | None = None) -> "AttentionStream":
         """The other's rows take the place of `rows` (or stand behind all); every row ends at the last column."""
         width = max(self.length, other.length)
-        for mine, theirs in zip(self.cache.layers, other.cache.layers):  # type: ignore[union-attr]
-            mine.place(theirs, rows, width)  # type: ignore[union-attr]
+        for mine, theirs in zip(columns(self.cache), columns(other.cache)):
+            mine.place(theirs, rows, width)
         self.keep = _merge(_kept(self), _kept(other), rows, width)
         self.positions = _merge(self.positions, other.positions, rows, width)
         self.length = width
@@ -172,8 +172,8 @@ class AttentionStream:
             return
         first = int(self.keep.any(0).int().argmax())
         if first:
-            for layer in self.cache.layers:  # type: ignore[union-attr]
-                layer.drop(first)  # type: ignore[union-attr]
+            for layer in columns(self.cache):
+                layer.drop(first)
             self.keep, self.positions = self.keep[:, first:], self.positions[:, first:]
             self.length -= first
 

@@ -35,9 +35,9 @@ class NoCot(Method):
 class NoThoughts(Method):
     """Written steps vanish from the front, one a stage, and nothing takes their place."""
 
-    epochs_per_stage: float = Field(3.0, gt=0)
+    epochs_per_stage: float = Field(default=3.0, gt=0)
     """Passes over the data before the next step vanishes."""
-    max_stage: int = Field(3, ge=0)
+    max_stage: int = Field(default=3, ge=0)
     """Beyond this stage all steps vanish."""
 
     def stage(self, at: Progress) -> int:

@@ -12,17 +12,17 @@ from tacit.methods.base import Method, Progress
 class Staged(Method):
     """The fields of the curriculum. Abstract: it knows when steps go, not what comes in their place."""
 
-    latents_per_step: int = Field(1, ge=0)
+    latents_per_step: int = Field(default=1, ge=0)
     """Silent steps for each written step that is replaced."""
-    epochs_per_stage: float = Field(3.0, gt=0)
+    epochs_per_stage: float = Field(default=3.0, gt=0)
     """Passes over the data before the next written step is replaced."""
-    max_stage: int = Field(3, ge=0)
+    max_stage: int = Field(default=3, ge=0)
     """Written steps that are replaced one by one; beyond, all that remain go at once."""
-    first_stage: int = Field(0, ge=0)
+    first_stage: int = Field(default=0, ge=0)
     """The stage that training starts in (after a warm start from written steps, usually 1)."""
     pad_to_max: bool = True
     """In the last stage, give every example as many blocks as `max_stage`, however few steps it has."""
-    mix: float = Field(0.0, ge=0.0, le=1.0)
+    mix: float = Field(default=0.0, ge=0.0, le=1.0)
     """Probability that an example is laid out for a random stage between 0 and its own number of steps."""
 
     def stage(self, at: Progress) -> int:

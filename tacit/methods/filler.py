@@ -32,15 +32,15 @@ class Filler(Method):
 
     switch: Literal["sequential", "random", "depth"] = "sequential"
     """sequential: from the front. random: each token for itself. depth: whole steps from the front."""
-    ratio: float = Field(1.0, gt=0)
+    ratio: float = Field(default=1.0, gt=0)
     """Pauses for each token of a run that is swapped, rounded up."""
-    from_step: int = Field(0, ge=0)
+    from_step: int = Field(default=0, ge=0)
     """Optimizer step at which swapping begins; the share then rises evenly to all at the last step."""
-    from_rate: float = Field(0.0, ge=0, le=100)
+    from_rate: float = Field(default=0.0, ge=0, le=100)
     """Percent swapped at the beginning."""
     gate: Gate | None = None
     """Swap the next token (or step) when the frontier is learned, instead of at a steady pace."""
-    frontier_weight: float = Field(1.0, gt=0)
+    frontier_weight: float = Field(default=1.0, gt=0)
     """Weight in the loss of the first token that is still written."""
     supervised: bool = False
     """Learn to write the pauses, and write them when answering; otherwise they are fed."""

@@ -12,15 +12,15 @@ from tacit.settings import Settings
 class Gate(Settings):
     """When to advance."""
 
-    threshold: float = Field(0.96, gt=0, le=1)
+    threshold: float = Field(default=0.96, gt=0, le=1)
     """The next stage begins when the running mean of the watched accuracy reaches this."""
-    memory: float = Field(0.9, ge=0, lt=1)
+    memory: float = Field(default=0.9, ge=0, lt=1)
     """Weight of the past in the running mean."""
-    least: int = Field(20, ge=1)
+    least: int = Field(default=20, ge=1)
     """Steps that a stage takes at least."""
-    most: int | None = Field(1500, ge=1)
+    most: int | None = Field(default=1500, ge=1)
     """Steps after which a stage ends all the same; null waits for ever."""
-    warmup: int = Field(200, ge=0)
+    warmup: int = Field(default=200, ge=0)
     """Steps in the first stage before anything is watched."""
     stages: int = Field(ge=1)
     """The last stage."""

@@ -24,7 +24,7 @@ class Icot(Method):
     """The pace at which tokens vanish."""
     gate: Gate | None = None
     """Remove the next token when the frontier is learned, instead of at a steady pace."""
-    frontier_weight: float = Field(1.0, gt=0)
+    frontier_weight: float = Field(default=1.0, gt=0)
     """Weight in the loss of the first token that is still written."""
     positions: Literal["shift", "keep"] = "shift"
     """shift: what follows a cut moves up. keep: it keeps its positions, and so does the last token before the cut, which

@@ -18,19 +18,19 @@ class Removal(Settings):
 
     side: Literal["left", "right"] = "left"
     """Which end of the chain of thought vanishes first."""
-    per_epoch: float = Field(8.0, gt=0)
+    per_epoch: float = Field(default=8.0, gt=0)
     """Tokens removed in each pass over the data."""
-    every: int | None = Field(None, ge=1)
+    every: int | None = Field(default=None, ge=1)
     """Optimizer steps for each removed token, instead of a number per epoch."""
-    start_from: int = Field(0, ge=0)
+    start_from: int = Field(default=0, ge=0)
     """Tokens that are gone from the start."""
-    from_step: int = Field(0, ge=0)
+    from_step: int = Field(default=0, ge=0)
     """Optimizer step at which removal begins."""
-    pretrain_epochs: float = Field(0.0, ge=0)
+    pretrain_epochs: float = Field(default=0.0, ge=0)
     """Passes over the data before removal begins."""
-    all_beyond: int | None = Field(None, ge=0)
+    all_beyond: int | None = Field(default=None, ge=0)
     """When so many tokens are gone, all others go at once; null never."""
-    smoothing: float | None = Field(None, gt=0)
+    smoothing: float | None = Field(default=None, gt=0)
     """Some examples lose a few tokens more, o of them with probability (1 - e^-s) e^(-s o); null loses none more."""
 
     def count(self, at: Progress) -> int:

@@ -28,29 +28,29 @@ class Scratch(Settings):
 
     family: FamilyName = "gpt2"
     """The architecture. gru and lstm are our own recurrent models; the others are those of transformers."""
-    layers: int = Field(2, ge=1)
+    layers: int = Field(default=2, ge=1)
     """Layers."""
-    hidden: int = Field(64, ge=1)
+    hidden: int = Field(default=64, ge=1)
     """Width of the hidden state and of the embeddings."""
-    heads: int = Field(4, ge=1)
+    heads: int = Field(default=4, ge=1)
     """Attention heads; they divide the hidden width."""
-    kv_heads: int | None = Field(None, ge=1)
+    kv_heads: int | None = Field(default=None, ge=1)
     """Heads for keys and values, each shared by several attention heads. Left out: as many as heads."""
-    mlp: int | None = Field(None, ge=1)
+    mlp: int | None = Field(default=None, ge=1)
     """Inner width of the feed-forward layers. Left out: four times the hidden width."""
-    positions: int = Field(1024, ge=1)
+    positions: int = Field(default=1024, ge=1)
     """The longest sequence: the size of the position table, or the stated limit where positions are rotations."""
-    window: int | None = Field(None, ge=1)
+    window: int | None = Field(default=None, ge=1)
     """How many columns attention looks back, its own included, in every layer. Left out: all of them."""
-    rope_theta: float | None = Field(None, gt=0)
+    rope_theta: float | None = Field(default=None, gt=0)
     """The base of rotary positions. Left out: 10,000."""
     head: Literal["linear", "mlp"] = "linear"
     """What maps a recurrent state to the vocabulary: a linear layer alone, or behind two layers of 512."""
     tied: bool | None = None
     """Whether embeddings and output layer share one table. Left out: as the family does (gpt2, opt and gemma share)."""
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout wherever the architecture has it; llama and its relatives have it on attention weights only."""
-    init_std: float | None = Field(None, gt=0)
+    init_std: float | None = Field(default=None, gt=0)
     """Standard deviation of initial weights. Left out: 0.02, or for recurrent models torch's own initialisation."""
 
     def faults(self) -> dict[str, str]:

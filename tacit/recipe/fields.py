@@ -116,7 +116,7 @@ def json_schema() -> dict[str, Any]:
     more: dict[str, Any] = {"extends": (str | list[str], [])}
     for kind, registry in REGISTRIES.items():
         classes = [_named(kind, name, resolve(registry, name, kind)) for name in sorted(registry)]
-        about = Field(None, description=Recipe.model_fields[kind].description)
+        about = Field(default=None, description=Recipe.model_fields[kind].description)
         more[kind] = (Union[tuple(classes)] if classes else dict[str, Any], about)  # noqa: UP007 - built at run time
     cls = create_model("Recipe", __base__=Recipe, **more)
     schema = cls.model_json_schema()

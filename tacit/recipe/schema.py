@@ -57,7 +57,7 @@ class Model(Settings):
 def _unset(cls: type[Settings]) -> dict[str, Any]:
     """The fields of a class with the same types and help, each of them null unless it is set."""
     return {
-        name: (field.annotation | None, Field(None, description=field.description))  # pyright: ignore[reportOperatorIssue]
+        name: (field.annotation | None, Field(default=None, description=field.description))  # pyright: ignore[reportOperatorIssue]
         for name, field in cls.model_fields.items()
     }
 

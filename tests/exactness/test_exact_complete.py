@@ -187,7 +187,7 @@ def thoughts_of_a_neighbour(patch):
     think = completing._Sampler._think
 
     def rolled(self, embeds, slots):
-        self.hidden = self.hidden.roll(1, 0)
+        self.states = self.states.roll(1, 0)
         return think(self, embeds, slots)
 
     patch.setattr(completing._Sampler, "_think", rolled)
