@@ -184,7 +184,8 @@ class Loop:
             forget(self.optimizer)
         self.rate = learning_rate(train, at.step, self.steps, at.began)
         set_rate(self.optimizer, self.rate)
-        self.thinker.train()
+        if not self.thinker.training:
+            self.thinker.train()
         outcome = self.stepper.take(at.step + 1, self.order.picks(at.step), stage)
         at.step, at.tokens, at.micro = at.step + 1, at.tokens + outcome.tokens, self.stepper.micro
         self.console.step(at.step, outcome.loss, outcome.tokens)
