@@ -174,10 +174,16 @@ def _optimizer_state(thinker: Thinker, optimizer: torch.optim.Optimizer) -> tupl
     names = {id(p): name for name, p in trainable(thinker).items()}
     tensors: dict[str, Tensor] = {}
     numbers: dict[str, Any] = {}
+    seen: set[int] = set()
     for p, state in optimizer.state.items():
         for key, value in state.items():
-            place = tensors if isinstance(value, Tensor) else numbers
-            place[f"{names[id(p)]}/{key}"] = value.detach().contiguous() if isinstance(value, Tensor) else value
+            if not isinstance(value, Tensor):
+                numbers[f"{names[id(p)]}/{key}"] = value
+                continue
+            # 8-bit averages share their code book, and a file of tensors holds none that share memory.
+            shared = value.data_ptr() in seen
+            seen.add(value.data_ptr())
+            tensors[f"{names[id(p)]}/{key}"] = value.detach().clone() if shared else value.detach().contiguous()
     return tensors, numbers
 
 

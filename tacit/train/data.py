@@ -57,7 +57,8 @@ class Shuffled:
 class Bucketed:
     """Examples of similar length share a step, as many as fit into `tokens`, padding included.
 
-    Buckets depend on lengths alone. Every epoch shuffles the examples inside each bucket and then the order of all steps,
+    Lengths are those of `lengths`; rows that are shifted so that their thoughts line up take a little more. Buckets depend
+    on lengths alone. Every epoch shuffles the examples inside each bucket and then the order of all steps,
     and so has as many steps as any other.
     """
 

@@ -4,7 +4,6 @@ It knows no method and no task. A method says in which stage it is, lays example
 evaluation is a function that turns a thinker into numbers. The rest is here, in the order in which it happens.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +13,10 @@ import tacit
 from tacit.errors import TacitError
 from tacit.example import Encoded
 from tacit.methods.base import Method, Progress
-from tacit.recipe.reader import write
 from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train import checkpoint
+from tacit.train.begin import Resume, chosen, finished, first_lesson, restore, write_fresh, write_resumed
 from tacit.train.checkpoint import Position
 from tacit.train.console import Console, duration
 from tacit.train.data import order_of
@@ -26,15 +25,12 @@ from tacit.train.manifest import manifest, now
 from tacit.train.optim import forget, learning_rate, make_optimizer, set_rate
 from tacit.train.random_state import random_state, restore_random, seed_all
 from tacit.train.ranks import Ranks
-from tacit.train.resume import Resume, chosen, finished, restore
 from tacit.train.step import Learner, Outcome, Stepper
 from tacit.train.stopping import Interrupted, Stopping
 from tacit.train.track import Tracker, open_tracker
 
 Evaluate = Callable[[Thinker, int | None, int], dict[str, float]]
 """(thinker, stage, step) -> numbers. The stage is the one in training, or None when training is over."""
-SHOWN = 8
-"""Rows of the first lesson in lesson.txt."""
 
 
 def fit(
@@ -83,7 +79,7 @@ class Loop:
         self.order = order_of(self.train, method, encoded, thinker.vocab)
         self.steps = self.train.steps or self.order.steps(self.train.epochs or 1.0)
         if self.train.checkpointing:
-            _recompute_activations(thinker)
+            _recompute_activations(thinker.model)
         self.optimizer = make_optimizer(thinker, self.train)
         self.console = Console(self.steps, ranks.main)
         self.track: Tracker | None = None
@@ -117,36 +113,17 @@ class Loop:
             if self.pacing and self.position.pacing:
                 self.pacing.restore(self.position.pacing)
         self.console.begin = self.position.step
+        if self.ranks.main and at is None:
+            if resume and self.folder.started:
+                self.console.say(f"{self.folder.path} has no checkpoint to go on from: starting afresh")
+            write_fresh(self.folder, self.recipe, facts, first_lesson(self.stepper, self.order, self._stage(0)))
+        elif self.ranks.main:
+            self.console.say(f"going on from step {at} of {self.steps}")
+            write_resumed(self.folder, self.recipe, facts, self.position)
         if self.ranks.main:
-            self._write_start(facts, at, resume)
             self.track = open_tracker(self.recipe, self.folder.path)
         self.ranks.wait()
         return True
-
-    def _write_start(self, facts: dict[str, Any], at: int | None, resume: Resume) -> None:
-        folder, earlier = self.folder, self.folder.manifest()
-        folder.rewind(self.position.step, self.position.lines)
-        folder.write("recipe.yaml", write(self.recipe.model_dump(mode="json")))
-        if at is None:
-            if resume and earlier:
-                self.console.say(f"{folder.path} has no checkpoint to go on from: starting afresh")
-            folder.write("lesson.txt", self._first_lesson())
-            folder.write("manifest.json", json.dumps(facts, indent=1) + "\n")
-        else:
-            self.console.say(f"going on from step {at} of {self.steps}")
-            resumed = {"step": at, "time": now(), "command": facts["command"], "versions": facts["versions"]}
-            folder.note({"status": "running", "resumed": [*earlier.get("resumed", []), resumed]})
-
-    def _first_lesson(self) -> str:
-        stage = self._stage(0)
-        rows, examples, _ = self.stepper.lay_out(self.order.picks(0), stage)
-        shown = [
-            f"{example.id or 'example'} · view {name} · stage {stage}\n{layout.show(self.thinker.tokenizer)}\n"
-            for row, example in list(zip(rows, examples))[:SHOWN]
-            for name, layout in row.items()
-        ]
-        more = [f"and {len(rows) - SHOWN} more rows\n"] if len(rows) > SHOWN else []
-        return "\n".join(shown + more)
 
     # -- going on -------------------------------------------------------------------------------------------------------
 
@@ -187,7 +164,8 @@ class Loop:
             forget(self.optimizer)
         self.rate = learning_rate(train, at.step, self.steps, at.began)
         set_rate(self.optimizer, self.rate)
-        self.thinker.train()
+        if not self.thinker.training:
+            self.thinker.train()
         outcome = self.stepper.take(at.step + 1, self.order.picks(at.step), stage)
         if self.pacing:
             self.pacing.observe(outcome.parts)
@@ -281,6 +259,7 @@ class Loop:
             with self.folder.whole(self.folder.final) as partial:
                 self.thinker.save_pretrained(partial, self.about | {"step": self.position.step})
             self.folder.note({"status": "finished", "step": self.position.step, "finished": now()})
+        self.thinker.eval()
         self._close()
         self.console.say(f"{self.steps} steps in {duration(self.position.seconds)}")
 
@@ -290,14 +269,11 @@ class Loop:
         self.ranks.wait()
 
 
-def _recompute_activations(thinker: Thinker) -> None:
-    if thinker.thinking.schedule != "recompute":
-        raise TacitError(
-            f"gradient checkpointing switches the cache off that {thinker.thinking.schedule} silent steps need; set "
-            "train.latents.schedule: recompute, or train.checkpointing: false"
-        )
+def _recompute_activations(model: Any) -> None:
+    """Under the name that this version of the library has for it."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     try:
-        thinker.model.gradient_checkpointing_enable({"use_reentrant": False})
+        enable({"use_reentrant": False})
     except ValueError as error:
         raise TacitError(
             f"this model cannot compute activations again ({error}); set train.checkpointing: false"

@@ -10,8 +10,8 @@ from tacit.recipe import load
 from tacit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
+    from tacit.train.begin import Resume
     from tacit.train.fit import Evaluate
-    from tacit.train.resume import Resume
 
 Overrides = Sequence[str] | Mapping[str, Any]
 

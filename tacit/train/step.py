@@ -171,8 +171,9 @@ def _total(made: Sequence[Lesson], weight: float) -> dict[str, float]:
 
 
 def _tokens(view: object) -> int:
-    keep = getattr(view, "keep", None)
-    return 0 if keep is None else int(keep.sum())
+    """A batch, or a trunk with tails; other views do not say."""
+    parts = (view, getattr(view, "trunk", None))
+    return sum(int(keep.sum()) for keep in (getattr(part, "keep", None) for part in parts) if keep is not None)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -13,6 +13,7 @@ from tacit.models.tokens import add_tokens, token_ids
 from tacit.recipe.choice import decode
 from tacit.recipe.schema import Lora, Recipe
 from tacit.thinker import Thinker
+from tacit.thinking import Thinking
 from tacit.train.fit import fit
 
 TEMPLATE = Template(question="{question}=", step="{step};", cue="#", answer="{answer}", bos=False)
@@ -29,14 +30,16 @@ def sums(count: int) -> list[Example]:
     return out
 
 
-def make_thinker(dropout: float = 0.0, dtype: torch.dtype = torch.float32, lora: bool = False) -> Thinker:
+def make_thinker(
+    dropout: float = 0.0, dtype: torch.dtype = torch.float32, lora: bool = False, schedule: str = "cached"
+) -> Thinker:
     torch.manual_seed(0)
     tokenizer = character_tokenizer(["0123456789+=;#"])
     vocab = add_tokens(tokenizer)
     scratch = Scratch(family="gpt2", layers=1, hidden=16, heads=2, positions=64, dropout=dropout)
     model = build(scratch, len(tokenizer), eos=vocab.eos, pad=vocab.pad, seed=0)
     base = add_lora(model, Lora(r=2, dropout=dropout), token_ids(vocab)) if lora else model.to(dtype)
-    return Thinker(base, tokenizer, vocab)
+    return Thinker(base, tokenizer, vocab, Thinking(schedule=schedule))
 
 
 def make_recipe(method: dict | None = None, eval: dict | None = None, **train) -> Recipe:

@@ -10,7 +10,7 @@ import time
 import pytest
 from small_runs import make_recipe, make_thinker, run, same, weights
 
-import tacit.train.resume
+import tacit.train.begin
 
 HARD = {"steps": 8, "save_every": 2, "keep": 10, "tokens_per_batch": 160, "reset_optimizer": "stage", "warmup": 2}
 """Dropout, length buckets, stages that change, the optimizer's reset with them."""
@@ -47,7 +47,7 @@ def test_resuming_without_the_random_numbers_differs(tmp_path, monkeypatch):
     recipe = make_recipe(**HARD)
     straight = weights(run(tmp_path / "a", recipe, make_thinker(0.1)))
     run(tmp_path / "b", recipe, make_thinker(0.1))
-    monkeypatch.setattr(tacit.train.resume, "restore_random", lambda state: None)
+    monkeypatch.setattr(tacit.train.begin, "restore_random", lambda state: None)
     assert not same(straight, weights(run(tmp_path / "b", recipe, make_thinker(0.1), resume=4)))
 
 

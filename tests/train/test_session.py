@@ -1,12 +1,15 @@
 """The verb and the function: from a recipe's name to a run folder that everybody else can read."""
 
 import json
+import os
+import signal
 
 import pytest
 
 import tacit
 from tacit.cli import main
 from tacit.errors import TacitError
+from tacit.train.step import Stepper
 
 RECIPE = """\
 about: sums from scratch
@@ -69,6 +72,19 @@ def test_resuming_by_the_verb(recipe, tmp_path, capsys):
     assert verb(recipe, "train.steps=5", "--resume") == 0
     assert [again["step"] for again in facts(tmp_path / "runs" / "sums")["resumed"]] == [2, 3]
     assert facts(tmp_path / "runs" / "sums")["step"] == 5
+
+
+def test_a_signal_ends_the_verb_with_130(recipe, monkeypatch, capsys):
+    take = Stepper.take
+
+    def interrupted(self, step, picks, stage):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return take(self, step, picks, stage)
+
+    monkeypatch.setattr(Stepper, "take", interrupted)
+    assert verb(recipe) == 130
+    said = capsys.readouterr()
+    assert "stopped at step 1 of 4; runs/sums goes on with --resume" in said.err and "Traceback" not in said.err
 
 
 def test_a_run_from_the_weights_of_another(recipe, tmp_path):

@@ -191,3 +191,26 @@ def test_gradients_are_clipped_and_their_norm_is_not(tmp_path):
     outcome = stepper.take(1, [Pick(0, i) for i in range(8)], 1)
     left = torch.stack([p.grad.norm() for p in thinker.parameters() if p.grad is not None]).norm()
     assert outcome.grad_norm > 0.1 and float(left) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_activations_that_are_computed_again_are_the_same(tmp_path):
+    kept, again = (make_thinker(dtype=torch.float64, schedule="recompute") for _ in range(2))
+    run(tmp_path / "a", make_recipe(steps=3), kept)
+    run(tmp_path / "b", make_recipe(steps=3, checkpointing=True), again)
+    assert [any(getattr(m, "gradient_checkpointing", False) for m in t.modules()) for t in (kept, again)] == [
+        False,
+        True,
+    ]
+    assert apart(weights(kept), weights(again)) < EXACT
+
+
+def test_activations_cannot_be_computed_again_beside_a_cache(tmp_path):
+    with pytest.raises(TacitError, match=r"cache off.*\s.*train.latents.schedule: recompute"):
+        run(tmp_path / "run", make_recipe(checkpointing=True))
+
+
+def test_bf16_is_arithmetic_over_fp32_weights(tmp_path):
+    full = weights(run(tmp_path / "a", make_recipe()))
+    half = weights(run(tmp_path / "b", make_recipe(precision="bf16")))
+    assert all(p.dtype == torch.float32 for p in half.values())
+    assert 0 < apart(full, half) < 0.2

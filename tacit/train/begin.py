@@ -1,0 +1,98 @@
+"""Where a run begins: at its first step, or where a checkpoint stands; and what is written before anything is learned."""
+
+import json
+from typing import Any
+
+from tacit.errors import TacitError
+from tacit.recipe.reader import write
+from tacit.recipe.schema import Recipe
+from tacit.thinker import Thinker
+from tacit.train import checkpoint
+from tacit.train.checkpoint import Position
+from tacit.train.data import Order
+from tacit.train.folder import RunFolder
+from tacit.train.manifest import now
+from tacit.train.random_state import restore_random
+from tacit.train.step import Stepper
+
+Resume = int | bool | None
+"""The step to go on from; True for the newest checkpoint."""
+SHOWN = 8
+"""Rows of the first lesson in lesson.txt."""
+
+
+def finished(folder: RunFolder, steps: int) -> bool:
+    """Whether nothing is left to do."""
+    facts = folder.manifest()
+    return facts.get("status") == "finished" and facts["step"] >= steps and folder.final.exists()
+
+
+def chosen(folder: RunFolder, resume: Resume) -> int | None:
+    """The step to go on from; None for a fresh start."""
+    there = list(folder.checkpoints())
+    if resume is None or resume is False:
+        if folder.started:
+            raise TacitError(f"{folder.path} holds a run already; go on with it (--resume), or choose another (--out)")
+        return None
+    if resume is True:
+        if folder.final.exists() and not there:
+            raise TacitError(
+                f"{folder.path} is finished and kept no checkpoint, so it cannot go on; start a new run from its weights "
+                f"with --from {folder.path}, and set train.save_every to be able to go on next time"
+            )
+        return there[-1] if there else None
+    if resume not in there:
+        known = ", ".join(map(str, there)) or "none"
+        raise TacitError(f"{folder.path} has no checkpoint of step {resume}; there are: {known}")
+    return resume
+
+
+def restore(folder: RunFolder, step: int, thinker: Thinker, stepper: Stepper, order: dict[str, Any]) -> Position:
+    """Weights, optimizer, random numbers and position of a checkpoint, in place. `order` decides which examples come next
+    and must be what it was."""
+    path = folder.checkpoint(step)
+    position, randoms = checkpoint.load(path, thinker, stepper.optimizer, stepper.ranks.rank)
+    for name, wanted in order.items():
+        before = position.order.get(name)
+        if before != wanted:
+            raise TacitError(
+                f"{path} was trained with another {name} ({before}, now {wanted}), so the order of its examples is lost; "
+                f"set it as it was, or start a new run from these weights with --from {path}"
+            )
+    stepper.micro = min(position.micro, stepper.micro)
+    if randoms is None:
+        stepper.say(f"{path} was written by fewer processes: the random numbers of the others are new")
+    else:
+        restore_random(randoms)
+    return position
+
+
+def write_fresh(folder: RunFolder, recipe: Recipe, facts: dict[str, Any], lesson: str) -> None:
+    """The books of a new run; what a run without a checkpoint has left is gone."""
+    folder.rewind(0, 0)
+    folder.write("recipe.yaml", write(recipe.model_dump(mode="json")))
+    folder.write("lesson.txt", lesson)
+    folder.write("manifest.json", json.dumps(facts, indent=1) + "\n")
+
+
+def write_resumed(folder: RunFolder, recipe: Recipe, facts: dict[str, Any], position: Position) -> None:
+    """The books of a run that goes on; what was written behind its checkpoint is gone."""
+    folder.rewind(position.step, position.lines)
+    folder.write("recipe.yaml", write(recipe.model_dump(mode="json")))
+    again = {"step": position.step, "time": now(), "command": facts["command"], "versions": facts["versions"]}
+    best = {"step": position.best_step, recipe.eval.best_metric.lstrip("-"): position.best}
+    earlier = folder.manifest().get("resumed", [])
+    folder.note({"status": "running", "best": best if position.best_step else None, "resumed": [*earlier, again]})
+
+
+def first_lesson(stepper: Stepper, order: Order, stage: int) -> str:
+    """The first step's rows, token by token."""
+    learner = stepper.learner
+    rows, examples, _ = stepper.lay_out(order.picks(0), stage)
+    shown = [
+        f"{example.id or 'example'} · view {name} · stage {stage}\n{layout.show(learner.thinker.tokenizer)}\n"
+        for row, example in list(zip(rows, examples))[:SHOWN]
+        for name, layout in row.items()
+    ]
+    more = [f"and {len(rows) - SHOWN} more rows\n"] if len(rows) > SHOWN else []
+    return "\n".join(shown + more)
