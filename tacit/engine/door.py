@@ -5,6 +5,7 @@ the two together are the model is not believed by family name but checked on a f
 """
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -66,7 +67,7 @@ def open_door(model, *, probe: bool = True) -> Door:
     config = base.config.get_text_config()
     name = type(base).__name__
     recurrent = hasattr(base.base_model, "read")
-    kinds = () if recurrent else _attention_kinds(config, name)
+    kinds = () if recurrent else _attention_kinds(config, base.base_model, name)
     table = model.get_input_embeddings()
     if table is None or model.get_output_embeddings() is None:
         raise ModelError(f"{name} has no input embedding or no language-model head; give a causal language model")
@@ -93,7 +94,7 @@ def _weight(module: nn.Module) -> Tensor:
     return next(p for n, p in module.named_parameters() if n.endswith("weight"))
 
 
-def _attention_kinds(config, name: str) -> tuple[str, ...]:
+def _attention_kinds(config, body: nn.Module, name: str) -> tuple[str, ...]:
     stated = getattr(config, "layer_types", None)
     if stated is None:
         kinds = {SLIDING if getattr(config, "sliding_window", None) else FULL}
@@ -101,8 +102,11 @@ def _attention_kinds(config, name: str) -> tuple[str, ...]:
         kinds = set(stated)
     foreign = kinds - {FULL, SLIDING}
     has_state = any(hasattr(config, key) for key in ("state_size", "ssm_state_size", "mamba_d_state", "d_conv"))
-    if foreign or has_state:
-        what = ", ".join(sorted(foreign)) or "a state-space state"
+    cacheless = "past_key_values" not in signature(body.forward).parameters
+    if foreign or has_state or cacheless:
+        what = ", ".join(sorted(foreign)) or (
+            "a state-space state" if has_state else "a state that is no cache of keys"
+        )
         raise ModelError(
             f"{name} keeps {what} in its layers. Such a state cannot be forked or branched exactly, so thoughts cannot be "
             "shared, compared or taken back. Use a model whose layers are full or sliding-window attention, or family: gru"

@@ -74,7 +74,7 @@ def drops_caches(door: Door) -> bool:
     name = next(
         (n for n in ("is_activation_checkpointing", "is_gradient_checkpointing") if hasattr(type(body), n)), None
     )
-    return name is not None and getattr(body, name) and body.training and torch.is_grad_enabled()
+    return name is not None and getattr(body, name) and body.training
 
 
 class AttentionStream:
