@@ -27,7 +27,15 @@ from tacit.vocab import Vocab
 VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0)
 ASK = Segment("question", (5, 6, 7))
 END = Segment("answer", (8, VOCAB.eos), 1.0)
-SIZES = {"vocab_size": 16, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 32, "eos_token_id": 4, "bos_token_id": 4}
+SIZES = {
+    "vocab_size": 16,
+    "n_embd": 16,
+    "n_layer": 1,
+    "n_head": 2,
+    "n_positions": 32,
+    "eos_token_id": 4,
+    "bos_token_id": 4,
+}
 
 
 def thinker(family="gpt2", **thinking) -> Thinker:
@@ -164,7 +172,9 @@ def test_states_that_cannot_be_forked(kind, settings):
     config = AutoConfig.for_model(kind, vocab_size=16, hidden_size=16, intermediate_size=32, pad_token_id=0, **settings)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
-    with pytest.raises(ModelError, match=rf"(?s){type(model).__name__} keeps .*cannot be forked.*Use a model whose layers"):
+    with pytest.raises(
+        ModelError, match=rf"(?s){type(model).__name__} keeps .*cannot be forked.*Use a model whose layers"
+    ):
         open_door(model)
 
 
@@ -216,7 +226,9 @@ def checkpointed(**thinking) -> Thinker:
 
 @pytest.mark.parametrize("schedule", ["cached", "jacobi"])
 def test_checkpointing_needs_no_cache(schedule):
-    with pytest.raises(ModelError, match=r"switches the model's cache off.*latents\.schedule: recompute.*checkpointing: false"):
+    with pytest.raises(
+        ModelError, match=r"switches the model's cache off.*latents\.schedule: recompute.*checkpointing: false"
+    ):
         checkpointed(schedule=schedule).loss(batch())
 
 
