@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from tacit.errors import ModelError
 
 FULL, SLIDING = "full_attention", "sliding_attention"
+STATES = ("state_size", "ssm_state_size", "mamba_d_state", "d_conv", "lru_width")
+"""What configurations call the size of a state-space or otherwise recurrent state."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,11 @@ def _attention_kinds(config, body: nn.Module, name: str) -> tuple[str, ...]:
     else:
         kinds = set(stated)
     foreign = kinds - {FULL, SLIDING}
-    has_state = any(hasattr(config, key) for key in ("state_size", "ssm_state_size", "mamba_d_state", "d_conv"))
+    has_state = any(hasattr(config, key) for key in STATES)
     cacheless = "past_key_values" not in signature(body.forward).parameters
     if foreign or has_state or cacheless:
         what = ", ".join(sorted(foreign)) or (
-            "a state-space state" if has_state else "a state that is no cache of keys"
+            "a recurrent state" if has_state else "what it has read, but not as a cache,"
         )
         raise ModelError(
             f"{name} keeps {what} in its layers. Such a state cannot be forked or branched exactly, so thoughts cannot be "

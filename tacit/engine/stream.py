@@ -71,9 +71,8 @@ def drops_caches(door: Door) -> bool:
     """Whether activations will be made again in the backward pass, for which the library forgets the cache it was given."""
     body = door.body
     # The second name is the older one; where both exist, asking for it warns.
-    name = next(
-        (n for n in ("is_activation_checkpointing", "is_gradient_checkpointing") if hasattr(type(body), n)), None
-    )
+    names = ("is_activation_checkpointing", "is_gradient_checkpointing")
+    name = next((n for n in names if hasattr(type(body), n)), None)
     return name is not None and getattr(body, name) and body.training
 
 

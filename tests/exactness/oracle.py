@@ -22,7 +22,7 @@ class Mind:
 
     model: torch.nn.Module
     latent: int
-    feed: Feed = staticmethod(lambda hidden: hidden)
+    feed: Feed
     source: str = "last"
     window: int | None = None
     logits: Callable[[Tensor, int], Tensor] | None = None

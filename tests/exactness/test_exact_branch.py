@@ -182,10 +182,9 @@ def check_ragged(family, keep_pads=True):
     cells = torch.arange(C)
     embeds = mind.door.embed(tokens)
     given = keep.flatten(1) if keep_pads else None
-    one = branch.read(embeds[:, :, :first].flatten(1, 2), cells.repeat_interleave(first), given).unflatten(
-        1, (C, first)
-    )
-    two = branch.read(embeds[:, :, first:].flatten(1, 2), cells.repeat_interleave(then)).unflatten(1, (C, then))
+    one = branch.read(embeds[:, :, :first].flatten(1, 2), cells.repeat_interleave(first), given)
+    two = branch.read(embeds[:, :, first:].flatten(1, 2), cells.repeat_interleave(then))
+    one, two = one.unflatten(1, (C, first)), two.unflatten(1, (C, then))
     for r, text in enumerate(TEXTS):
         for c in range(C):
             n = int(lengths[r, c])

@@ -110,12 +110,14 @@ def test_words(monkeypatch):
     assert completion.text == "".join(pieces) == "cat sat on " and completion.stopped == "stop"
 
 
-@pytest.mark.parametrize("careless", [len, lambda text: len(text.rstrip("\ufffd"))])
-def test_showing_too_early_is_noticed(letters, bytes_speaker, careless, monkeypatch):
+@pytest.mark.parametrize(
+    ("speaker", "stop", "careless"),
+    [("bytes_speaker", (), len), ("letters", STOPS[2], lambda text: len(text.rstrip("\ufffd")))],
+)
+def test_showing_too_early_is_noticed(speaker, stop, careless, monkeypatch, request):
     monkeypatch.setattr(completing, "_settled", lambda text, stop: careless(text))
     with pytest.raises(AssertionError):
-        check_streamed(bytes_speaker, Sampling(max_tokens=30, temperature=1.0))
-        check_streamed(letters, Sampling(max_tokens=30, temperature=1.0, stop=STOPS[2]))
+        check_streamed(request.getfixturevalue(speaker), Sampling(max_tokens=30, temperature=1.0, stop=stop))
 
 
 # --- stop strings ----------------------------------------------------------------------------------------------------
@@ -136,19 +138,10 @@ def test_stop_strings(letters, stop):
             continue
         ends = [without.text.find(s) + len(s) for s in stop if s in without.text]
         assert completion.stopped == "stop"
-        assert (
-            letters.tokenizer.decode([i for i in completion.ids if i not in _silent(letters)])
-            == without.text[: min(ends)]
-        )
-        assert completion.text == completion_until(without.text[: min(ends)], stop)
-
-
-def completion_until(text: str, stop) -> str:
-    return text[: min(at for at in (text.find(s) for s in stop) if at >= 0)]
-
-
-def _silent(mind):
-    return (mind.vocab.open, mind.vocab.latent, mind.vocab.close)
+        seen = without.text[: min(ends)]
+        marks = (letters.vocab.open, letters.vocab.latent, letters.vocab.close)
+        assert letters.tokenizer.decode([i for i in completion.ids if i not in marks]) == seen
+        assert completion.text == seen[: min(seen.find(s) for s in stop if s in seen)]
 
 
 # --- ends ------------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def _state(family: str, layers: int) -> dict[str, torch.Tensor]:
 
 
 def _build(family: str, layers: int) -> torch.nn.Module:
-    name, _, variant = family.partition("-")
+    name = family.partition("-")[0]
     if family == "gemma3-mixed":
         model = _gemma3(layers)
     else:
