@@ -27,8 +27,9 @@ class Ranks:
     """The processes of a run, seen from one of them."""
 
     def __init__(self) -> None:
-        # Precision is the business of the step: the library's own would be set once for the whole process.
-        self.accelerator = Accelerator(mixed_precision="no")
+        # Precision is the business of the step: the library's own would be set once for the whole process. And without
+        # being told, it takes several processes on a machine without accelerators for so many runs.
+        self.accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="no")
         self.rank, self.count = self.accelerator.process_index, self.accelerator.num_processes
         self.device, self.main = self.accelerator.device, is_main()
 

@@ -68,7 +68,9 @@ def no_memory_in_one(monkeypatch):
 def process(rank, port, folder, circumstances):
     """One of two processes; each keeps its weights, so the caller can see that they agree."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    os.environ |= {"MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    os.environ |= {"MASTER_PORT": str(port)} | (
+        {"ACCELERATE_USE_CPU": "true"} if torch.accelerator.is_available() else {}
+    )
     torch.set_num_threads(1)
     AcceleratorState._reset_state(reset_partial_state=True)  # what the parent knew of itself
     with pytest.MonkeyPatch.context() as patch:
