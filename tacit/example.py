@@ -202,7 +202,7 @@ def _encode_block(block: list[Example], tokenizer: Any, template: Template, star
 def _bos(tokenizer: Any, template: Template) -> Ids:
     bos = tokenizer.bos_token_id
     if template.bos is None and template.kind == "plain":
-        first = tokenizer("a")["input_ids"][:1]
+        first = tokenizer("")["input_ids"][:1]
         return tuple(first) if first and first[0] == bos else ()
     # A chat template writes its own BOS; a second one would be a token the model has never seen there.
     if not template.bos or template.kind == "chat":

@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tacit.errors import DataError, ModelError
 from tacit.example import Example, Template, encode, from_row, to_row
+from tacit.models.tokenizers import character_tokenizer
 
 EXAMPLE = Example("a", "How many?", ("<<1+1=2>>", "<<2*3=6>>"), "6")
 
@@ -196,3 +197,11 @@ def test_a_piece_without_tokens_is_refused():
     template = Template(kind="symbolic", question="{question}", step="{step}", cue="", answer="{answer}")
     with pytest.raises(DataError, match="e1: answer: the tokenizer makes no tokens"):
         encode([Example("e1", "x", (), " ")], tokenizer, template)
+
+
+def test_a_tokenizer_of_few_characters_is_asked_for_its_bos_without_any_of_them():
+    """Twin: with a BOS, the question starts with it."""
+    for bos in (False, True):
+        tokenizer = character_tokenizer(["0123\n#  "], bos=bos)
+        row = encode([Example("x", "1", (), "2")], tokenizer, Template(bos=bos or None))[0]
+        assert (row.question[0] == tokenizer.bos_token_id) is bos

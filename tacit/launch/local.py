@@ -38,5 +38,5 @@ def _run(job: Job, at_once: int) -> int:
     environment = {"OMP_NUM_THREADS": threads, **os.environ} if at_once > 1 else dict(os.environ)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("a", encoding="utf-8") as log:
-        command = [sys.executable, "-m", "tacit.cli", *job.words]
+        command = [sys.executable, "-m", "tacit", *job.words]
         return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment).returncode

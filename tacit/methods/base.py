@@ -119,6 +119,11 @@ class Method(Settings, ABC):
         return parts
 
 
+def stages_done(at: Progress, epochs: float) -> int:
+    """Whole stages of so many epochs behind us. Epochs are fractions of steps, so .3 / .1 must count as three."""
+    return int(at.epoch / epochs + 1e-9)
+
+
 def question(ex: Encoded) -> Segment:
     return Segment("question", ex.question)
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tacit.example import Encoded
 from tacit.layout import Layout
-from tacit.methods.base import Method, Progress, answer, cue, question, steps
+from tacit.methods.base import Method, Progress, answer, cue, question, stages_done, steps
 from tacit.vocab import Vocab
 
 
@@ -41,7 +41,7 @@ class NoThoughts(Method):
     """Beyond this stage all steps vanish."""
 
     def stage(self, at: Progress) -> int:
-        return int(at.epoch / self.epochs_per_stage)
+        return stages_done(at, self.epochs_per_stage)
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
         gone = len(ex.steps) if stage > self.max_stage else stage

@@ -6,7 +6,7 @@ A block is what takes the place of one step: `latents_per_step` silent steps, or
 import numpy as np
 from pydantic import Field
 
-from tacit.methods.base import Method, Progress
+from tacit.methods.base import Method, Progress, stages_done
 
 
 class Staged(Method):
@@ -26,7 +26,7 @@ class Staged(Method):
     """Probability that an example is laid out for a random stage between 0 and its own number of steps."""
 
     def stage(self, at: Progress) -> int:
-        return self.first_stage + int(at.epoch / self.epochs_per_stage)
+        return self.first_stage + stages_done(at, self.epochs_per_stage)
 
     def replaced(self, count: int, stage: int, rng: np.random.Generator | None) -> tuple[int, int]:
         """(written steps that go, blocks that come) for an example with `count` steps."""

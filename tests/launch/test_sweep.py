@@ -185,7 +185,7 @@ def test_jobs_are_processes_with_logs(tmp_path, commands, at_once, monkeypatch):
     codes = []
     run_local(jobs, at_once, lambda name, code: codes.append((name, code)))
     assert sorted(codes) == [("job0", 0), ("job0", 0), ("job1", 1)]
-    assert all(command[:4] == [sys.executable, "-m", "tacit.cli", "train"] for command, _ in commands)
+    assert all(command[:4] == [sys.executable, "-m", "tacit", "train"] for command, _ in commands)
     assert all(("OMP_NUM_THREADS" in environment) == (at_once > 1) for _, environment in commands)
     assert (tmp_path / "logs" / "1.log").read_text() == "hello\n"
 

@@ -1,5 +1,0 @@
-"""`python -m tacit.cli`, for launchers that start modules."""
-
-from tacit.cli import main
-
-main()
