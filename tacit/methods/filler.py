@@ -44,6 +44,9 @@ class Filler(Method):
     """Weight in the loss of the first token that is still written."""
     supervised: bool = False
     """Learn to write the pauses, and write them when answering; otherwise they are fed."""
+    pauses: int | None = Field(default=None, ge=1)
+    """Pauses that are fed when training is over. Left out: as many as an example's own written steps would give, which only a
+    row with steps can tell; set it where all chains have one length, and to answer questions that come alone."""
     always: bool = False
     """All steps are pauses from the start: the control without a curriculum."""
     removal: Removal | None = None
@@ -72,8 +75,8 @@ class Filler(Method):
             return Layout(question(ex))
         steps = [list(step) for step in ex.steps]
         if stage is None or self.always:
-            pauses = Segment("pause", (vocab.extra[PAUSE],) * self._pauses(sum(map(len, steps))))
-            return Layout(question(ex), pauses, cue(ex, 0.0))
+            fed = self.pauses or self._pauses(sum(map(len, steps)))
+            return Layout(question(ex), Segment("pause", (vocab.extra[PAUSE],) * fed), cue(ex, 0.0))
         share = stage if self.gate else divmod(stage, WHOLE + 1)[1]
         done = self._swapped(steps, share, None)
         pieces = [] if not done else [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))]

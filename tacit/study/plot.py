@@ -94,11 +94,14 @@ def _curve(axis: Any, run: Run, color: str, label: str = "") -> None:
 
 def _mark_stages(run: Run, *axes: Any) -> None:
     """A line where each stage of the curriculum begins, named on the first of the axes."""
-    for step, stage in stage_starts(run)[1:]:
+    starts = stage_starts(run)[1:]
+    crowded = len(starts) > 3  # short names, and low or high by turns, so that neighbours do not meet
+    for number, (step, stage) in enumerate(starts):
         for axis in axes:
             axis.axvline(step, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
         axes[0].annotate(
-            f"stage {stage}", (step, 1), xycoords=("data", "axes fraction"), xytext=(4, -2), textcoords="offset points",
+            f"{stage}" if crowded and number else f"stage {stage}", (step, 1), xycoords=("data", "axes fraction"),
+            xytext=(4, -2 - 12 * (crowded and number % 2)), textcoords="offset points",
             fontsize=8, va="top", color="#7b8794",
         )  # fmt: skip
 
