@@ -36,9 +36,9 @@ def train(
     given = _with(overrides, {path: str(value) for path, value in places.items() if value is not None})
     recipe = load(name_or_path, given, tiny=tiny).recipe
 
-    from tacit.example import encode
     from tacit.models.making import thinker_from_recipe
     from tacit.train.fit import fit
+    from tacit.train.token_cache import encode_cached
 
     task = recipe.resolved_task()
     examples = list(islice(task.examples("train"), recipe.train.limit))
@@ -48,7 +48,7 @@ def train(
         recipe,
         thinker,
         recipe.method.settings,
-        encode(examples, thinker.tokenizer, task.template),
+        encode_cached(examples, thinker.tokenizer, task.template),
         folder=folder,
         resume=resume,
         evaluate=evaluation(recipe, folder),
