@@ -26,12 +26,11 @@ def generate(
     seed: Seed = 0,
 ) -> None:
     """Answer questions."""
-    from tacit.evaluate.subject import model_folder
     from tacit.thinker import Thinker
 
     if not prompts:
         raise typer.BadParameter("give a question, or - to read questions from standard input")
-    thinker = Thinker.from_pretrained(model_folder(run))
+    thinker = Thinker.from_pretrained(run)
     options = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     asked = questions(prompts)
     if not sys.stdout.isatty():

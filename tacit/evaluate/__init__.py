@@ -1,10 +1,9 @@
 """Evaluation: prompts → completions → grades → a report, over one process or many; and answers to anybody's questions."""
 
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tacit.callable_package import let_call
 from tacit.evaluate.report import KEYS, Report
 
 if TYPE_CHECKING:
@@ -44,12 +43,4 @@ def evaluate(
     return replace(report, run=subject.run)
 
 
-class _Callable(ModuleType):
-    """`tacit.evaluate` is this package and, for its users, the function in it; a package that is imported hides any
-    function of its name, so the package can be called."""
-
-    def __call__(self, *words: Any, **options: Any) -> Report:
-        return evaluate(*words, **options)
-
-
-sys.modules[__name__].__class__ = _Callable
+let_call(__name__, "evaluate")

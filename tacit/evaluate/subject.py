@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
-from tacit.errors import ModelError, TacitError
+from tacit.errors import TacitError
 from tacit.example import Example, Template
 from tacit.methods import METHODS
 from tacit.methods.base import Method
 from tacit.methods.cot import Cot
+from tacit.models.places import find_weights
 from tacit.recipe.choice import choose
 from tacit.recipe.training import Eval
 from tacit.registry import resolve
@@ -57,7 +58,7 @@ def load_for_eval(
 
     if task is not None and data is not None:
         raise TacitError("a task brings its own questions, so give --task or --data, not both")
-    thinker, folder = (run, None) if isinstance(run, Thinker) else (None, model_folder(run))
+    thinker, folder = (run, None) if isinstance(run, Thinker) else (None, find_weights(run))
     section = _settings(folder, {"split": split, "limit": limit, **settings})
     if thinker is None:
         thinker = Thinker.from_pretrained(str(folder))
@@ -73,19 +74,6 @@ def load_for_eval(
         section,
         "" if folder is None else str(run),
     )
-
-
-def model_folder(run: str | Path) -> str:
-    """The model inside a run folder: the final one, else the newest checkpoint. Anything else is taken as it is."""
-    folder = Path(run).expanduser()
-    if (folder / "final").is_dir():
-        return str(folder / "final")
-    steps = [path for path in folder.glob("checkpoints/step-*") if path.name.rpartition("-")[2].isdecimal()]
-    if steps:
-        return str(max(steps, key=lambda path: int(path.name.rpartition("-")[2])))
-    if (folder / "recipe.yaml").exists() and not (folder / "config.json").exists():
-        raise ModelError(f"{run} has neither a final model nor a checkpoint yet; train on: tacit train … --resume")
-    return str(run)
 
 
 def method_of(facts: Mapping[str, Any]) -> Method:

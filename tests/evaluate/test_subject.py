@@ -7,7 +7,7 @@ import pytest
 import tacit.evaluate
 from tacit.errors import ModelError, TacitError
 from tacit.evaluate import evaluate
-from tacit.evaluate.subject import load_for_eval, method_of, model_folder
+from tacit.evaluate.subject import load_for_eval, method_of
 from tacit.example import to_row
 from tacit.methods.cot import Cot
 from tacit.tasks.arithmetic import Arithmetic
@@ -27,21 +27,10 @@ def test_what_is_given_wins(folder):
     assert (subject.examples, subject.settings.max_tokens) == (TASK.examples("test")[:3], 9)
 
 
-def test_the_final_model_is_taken_then_the_newest_checkpoint(tmp_path):
-    run = tmp_path / "run"
-    for step in (9, 100, 20):
-        (run / "checkpoints" / f"step-{step}").mkdir(parents=True)
-    assert model_folder(run) == str(run / "checkpoints" / "step-100")
-    (run / "final").mkdir()
-    assert model_folder(run) == str(run / "final")
-    assert model_folder(run / "checkpoints" / "step-9") == str(run / "checkpoints" / "step-9")
-    assert model_folder("gpt2") == "gpt2"
-
-
 def test_a_run_without_a_model_is_refused(tmp_path):
     (tmp_path / "recipe.yaml").write_text("{}")
-    with pytest.raises(ModelError, match="neither a final model nor a checkpoint"):
-        model_folder(tmp_path)
+    with pytest.raises(ModelError, match="holds no model"):
+        load_for_eval(tmp_path)
 
 
 def test_a_loaded_model_and_its_folder_are_the_same(folder):
