@@ -48,7 +48,8 @@ class SharedBatch:
         trunks, cuts = zip(*(_trunk(group, vocab) for group in groups))
         trunk = Batch.of(trunks, vocab)
         at = np.array([[start + cut - 1 for cut in row] for start, row in zip(trunk.starts, cuts)])
-        tails = [[layout.ids[cut:] for layout, cut in zip(group, row)] for group, row in zip(groups, cuts)]
+        # A row's last token predicts nothing, so it is not read.
+        tails = [[layout.ids[cut:-1] for layout, cut in zip(group, row)] for group, row in zip(groups, cuts)]
         widths = [max(len(row[s]) for row in tails) for s in range(len(tails[0]))]
         edges = np.cumsum([0, *widths])
         ids = np.full((len(groups), edges[-1]), vocab.pad)
