@@ -54,7 +54,7 @@ def test_resuming_without_the_random_numbers_differs(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_and_resumed(tmp_path, kills):
     """A process that is killed has no last words: whatever it was doing, the next one goes on to the same bits."""
-    recipe = make_recipe(eval={"every": 3}, **HARD | {"steps": 30, "keep": 2})
+    recipe = make_recipe(eval={"every": 3}, **HARD | {"steps": 6 * kills if kills > 5 else 30, "keep": 2})
     straight = weights(run(tmp_path / "a", recipe, make_thinker(0.1), evaluate=evaluation))
     killed = 0
     while killed < kills:
