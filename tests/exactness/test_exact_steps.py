@@ -13,7 +13,7 @@ from tiny import SIZE, VOCAB, rows, same, thinker
 
 from tacit import objectives
 from tacit.batch import Batch
-from tacit.objectives import token_nll
+from tacit.objectives import nll_and_hits, token_nll
 
 HERE = Path(__file__).parent
 SOME = ("gpt2", "llama", "gru")
@@ -39,6 +39,10 @@ def test_heads_in_chunks(family, monkeypatch):
         monkeypatch.setattr(objectives, "CHUNK", tokens * SIZE)
         same(family, mind, mind.loss(batch), whole)
         assert len(token_nll(mind, mind(batch).hidden, batch)) == batch.learned
+        total, hits = nll_and_hits(mind, mind(batch).hidden, batch, batch.learned)
+        same(family, mind, total, whole)
+        likeliest = mind.door.head(mind(batch).hidden).argmax(-1).flatten()[batch.sources]
+        assert hits.tolist() == (likeliest == batch.targets).tolist()
 
 
 def test_a_lost_chunk_is_noticed(monkeypatch):
