@@ -24,11 +24,15 @@ def token_nll(thinker, hidden: Tensor, batch: Batch) -> Tensor:
 
 def state_nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
     """(N,) negative log-probability of `targets` given states (N, H) and the ids that stand in their columns."""
+    return _in_chunks(_nll, thinker, states, said, targets)
+
+
+def _in_chunks(score, thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
     size = thinker.vocabulary
     if len(states) * size <= CHUNK:
-        return _nll(thinker, states, said, targets)
+        return score(thinker, states, said, targets)
     pieces = zip(*(t.split(max(1, CHUNK // size)) for t in (states, said, targets)))
-    return torch.cat([checkpoint(_nll, thinker, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[arg-type]
+    return torch.cat([checkpoint(score, thinker, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[arg-type]
 
 
 def _rows(hidden: Tensor, batch: Batch) -> Tensor:
@@ -40,19 +44,25 @@ def _rows(hidden: Tensor, batch: Batch) -> Tensor:
 def nll_and_hits(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -> tuple[Tensor, Tensor]:
     """The loss of `nll`, and (N,) whether each learned token was the likeliest."""
     states = hidden.flatten(0, 1).index_select(0, _rows(hidden, batch))
-    logits = thinker.logits(states, batch.ids.flatten().index_select(0, batch.sources))
-    each = torch.nn.functional.cross_entropy(_wide(logits), batch.targets, reduction="none")
-    total = (each if batch.weights is None else each * batch.weights).sum() / count
-    return total, logits.detach().argmax(-1) == batch.targets
-
-
-def _wide(logits: Tensor) -> Tensor:
-    """Float32 for half-precision heads; float64 stays what it is."""
-    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    said = batch.ids.flatten().index_select(0, batch.sources)
+    each, hits = _in_chunks(_nll_and_hit, thinker, states, said, batch.targets).unbind(1)
+    return mean(each, batch.weights, count), hits.detach() > 0
 
 
 def _nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
-    return torch.nn.functional.cross_entropy(_wide(thinker.logits(states, said)), targets, reduction="none")
+    return _cross_entropy(thinker.logits(states, said), targets)
+
+
+def _nll_and_hit(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
+    logits = thinker.logits(states, said)
+    each = _cross_entropy(logits, targets)
+    return torch.stack([each, (logits.argmax(-1) == targets).to(each)], 1)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    # Float32 for half-precision heads; float64 stays what it is.
+    logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="none")
 
 
 def nll(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -> Tensor:

@@ -176,7 +176,13 @@ class _Sampler:
         n = len(head.ids)
         rest = deque(zip(layout.ids[n:], layout.positions[n:]))
         chance = self.chances[index]
-        return _Row(index, self.samplings[index], Completion(layout), rest, head.positions[-1], head.ids[-1], chance)
+        row = _Row(index, self.samplings[index], Completion(layout), rest, head.positions[-1], head.ids[-1], chance)
+        for token in head.ids:  # silent steps that were read with the prompt
+            row.span = row.span + 1 if token == self.vocab.latent else 0
+            row.done.latents += token == self.vocab.latent
+        if row.sampling.thoughts and row.done.latents:
+            row.done.thoughts += self.reader.thoughts[head]
+        return row
 
     def _place(self, rows: list[_Row], stream: Stream, states: Tensor, free: list[int]) -> None:
         assert self.stream is not None

@@ -39,7 +39,10 @@ class PromptReader:
         self.uses = Counter(heads)
         self.held: dict[Head, tuple[Stream, Tensor]] = {}
         """Prompts that will be asked for again."""
-        self.common = _common(heads)
+        # Rounds go over all thoughts of a prompt together, so such prompts are read whole.
+        self.common = 0 if any(thinker.vocab.latent in head.ids for head in heads) else _common(heads)
+        self.thoughts: dict[Head, Tensor] = {}
+        """What was thought in a prompt that was read with its thoughts, (n, E)."""
         self.prefix: Stream | None = None
 
     def read(self, heads: Sequence[Head]) -> tuple[Stream, Tensor]:
@@ -98,6 +101,8 @@ class PromptReader:
         if batch.latent_columns:
             trace = run(self.thinker, batch)
             assert trace.stream is not None
+            for head, inputs, latents in zip(heads, trace.inputs, batch.latents):
+                self.thoughts[head] = inputs[latents]
             return trace.stream, trace.last.last(self.source)
         keep = batch.keep if batch.padded else None
         read = stream.read(self.door.embed(batch.ids), batch.positions, keep, self.source != "last")

@@ -23,12 +23,18 @@ class Trace:
     """What a walk leaves behind."""
 
     hidden: Tensor  # (B, T, H)
+    pieces: list[Tensor]  # what was read: (B, W, E) each, T columns together
     layers: tuple[Tensor, ...] | None
     last: Read
     """The read that ended the walk."""
     stream: Stream | None
     """Open for further reads; None where no cache was kept: after `recompute`, and under gradient checkpointing."""
     reads: int
+
+    @property
+    def inputs(self) -> Tensor:
+        """(B, T, E): what entered every column; in latent columns, the realised thoughts."""
+        return torch.cat(self.pieces, 1)
 
 
 def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = False, end: int | None = None) -> Trace:
@@ -94,19 +100,20 @@ class _Walk:
             embeds = torch.where(self.batch.latents[:, : self.end, None], given[:, : self.end].to(embeds.dtype), embeds)
         cached = not drops_caches(self.thinker.door)  # one read needs no cache
         stream = open_stream(self.thinker.door, cached=cached)
-        return self._trace([self._read(stream, embeds, 0, self.end)], stream if cached else None)
+        return self._trace([self._read(stream, embeds, 0, self.end)], [embeds], stream if cached else None)
 
     def cached(self) -> Trace:
         stream = open_stream(self.thinker.door)
         cuts = [0, *self.columns, self.end]
-        pieces = self.embeds.split([b - a for a, b in zip(cuts, cuts[1:])], 1)
+        pieces = list(self.embeds.split([b - a for a, b in zip(cuts, cuts[1:])], 1))
         reads: list[Read] = []
-        for start, end, piece in zip(cuts, cuts[1:], pieces):
+        for i, (start, end, piece) in enumerate(zip(cuts, cuts[1:], pieces)):
             if reads:
                 first = self._enter(start, self._source(reads[-1]), piece[:, 0])[:, None]
                 piece = first if end == start + 1 else torch.cat([first.to(piece.dtype), piece[:, 1:]], 1)
+                pieces[i] = piece
             reads.append(self._read(stream, piece, start, end))
-        return self._trace(reads, stream)
+        return self._trace(reads, pieces, stream)
 
     def recompute(self) -> Trace:
         embeds = self.embeds
@@ -116,7 +123,7 @@ class _Walk:
             entered = self._enter(column, self._source(read), embeds[:, column])
             embeds = torch.cat([embeds[:, :column], entered[:, None].to(embeds.dtype), embeds[:, column + 1 :]], 1)
         read = self._read(open_stream(door, cached=False), embeds, 0, self.end)
-        trace = self._trace([read], None)
+        trace = self._trace([read], [embeds], None)
         trace.reads = len(self.columns) + 1
         return trace
 
@@ -135,14 +142,15 @@ class _Walk:
             states = torch.cat([self._source(head, slice(-1, None)), self._source(read, slice(None, -1))], 1)
             thoughts = self._enter(self.columns, states[:, at], looked_up[:, at])
             block = looked_up.index_copy(1, torch.tensor(at, device=block.device), thoughts.to(block.dtype))
-        rest = self._read(stream, torch.cat([block, self.embeds[:, after:]], 1), first, self.end)
-        trace = self._trace([head, rest], stream)
+        block = torch.cat([block, self.embeds[:, after:]], 1)
+        rest = self._read(stream, block, first, self.end)
+        trace = self._trace([head, rest], [self.embeds[:, :first], block], stream)
         trace.reads += self.thinker.thinking.rounds
         return trace
 
-    def _trace(self, reads: list[Read], stream: Stream | None) -> Trace:
+    def _trace(self, reads: list[Read], pieces: list[Tensor], stream: Stream | None) -> Trace:
         layers = None
         if self.keep_layers:
             layers = tuple(torch.cat(level, 1) for level in zip(*(r.layers or () for r in reads)))
         hidden = reads[0].hidden if len(reads) == 1 else torch.cat([r.hidden for r in reads], 1)
-        return Trace(hidden, layers, reads[-1], stream, len(reads))
+        return Trace(hidden, pieces, layers, reads[-1], stream, len(reads))

@@ -110,9 +110,11 @@ class Written:
 
 
 @torch.no_grad()
-def greedy(mind: Mind, prompt: Sequence[int], tokens: int, end: int, marks: Sequence[int], cap: int = 64) -> Written:
+def greedy(mind: Mind, prompt: Sequence[int], tokens: int, end: int, marks, cap: int = 64, rounds=None) -> Written:
     """The likeliest continuation. Latents may stand in the prompt and may be chosen; `tokens` counts what is written, which
-    `marks` are not. Behind `cap` latents in a row a thought is closed (by the last mark); twice `tokens` marks end it all."""
+    `marks` are not. Behind `cap` latents in a row a thought is closed (by the last mark); twice `tokens` marks end it all.
+    With `rounds`, the prompt's own thoughts are made all at once."""
+    given = None if rounds is None else jacobi(mind, prompt, rounds)
     embeds: list[Tensor] = []
     said: list[int] = []
     done = Written([], [], [])
@@ -130,7 +132,7 @@ def greedy(mind: Mind, prompt: Sequence[int], tokens: int, end: int, marks: Sequ
                 return done
         said.append(token)
         if token == mind.latent:
-            embeds.append(mind.feed(spring))
+            embeds.append(mind.feed(spring) if given is None or not inside else given[len(embeds)])
             done.thoughts.append(embeds[-1])
         else:
             embeds += mind.embed([token])

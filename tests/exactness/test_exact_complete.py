@@ -48,7 +48,8 @@ def check_greedy(mind, layouts, new=NEW, **options):
     done = mind.complete(layouts, Sampling(max_tokens=new, thoughts=True), **options)
     seen = tiny.mind(mind)
     for layout, completion in zip(layouts, done):
-        naive = oracle.greedy(seen, layout.ids, new, VOCAB.eos, MARKS, mind.thinking.max_latents)
+        rounds = mind.thinking.rounds if mind.thinking.schedule == "jacobi" else None
+        naive = oracle.greedy(seen, layout.ids, new, VOCAB.eos, MARKS, mind.thinking.max_latents, rounds)
         assert completion.ids == naive.ids, f"{layout} went on {completion.ids} and alone {naive.ids}"
         assert completion.latents == len(completion.thoughts) == len(naive.thoughts)
         assert completion.stopped == ("eos" if naive.ids[-1] == VOCAB.eos else "length")
@@ -75,6 +76,24 @@ def test_shared_prefixes(family, slots):
     reader = prompts.PromptReader(mind, [prompts.Head(tuple(p.ids[:19]), tuple(range(19))) for p in shared()])
     assert reader.common >= prompts.SHARED  # otherwise this tests nothing
     check_greedy(mind, shared(), slots=slots)
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 4])
+@pytest.mark.parametrize("family", ["gpt2", "mistral", "gru"])
+def test_thoughts_made_in_rounds(family, rounds):
+    """What was trained with rounds is asked with rounds, also where prompts share a prefix or come again."""
+    mind = thinker(family, schedule="jacobi", rounds=rounds)
+    check_greedy(mind, mixed(), slots=3)
+    check_greedy(mind, shared())
+
+
+def test_thoughts_made_one_by_one_instead_are_noticed():
+    mind = thinker("gpt2", schedule="jacobi", rounds=1)
+    mind.thinking = mind.thinking.model_copy(update={"schedule": "cached"})
+    done = mind.complete(mixed(), Sampling(max_tokens=NEW, thoughts=True))
+    mind.thinking = mind.thinking.model_copy(update={"schedule": "jacobi"})
+    again = mind.complete(mixed(), Sampling(max_tokens=NEW, thoughts=True))
+    assert [c.ids for c in done] != [c.ids for c in again]
 
 
 @pytest.mark.slow

@@ -138,6 +138,16 @@ def test_company_changes_nothing(family):
     assert mind.complete(layouts, others)[0].ids == alone[0]
 
 
+def test_draws_belong_to_prompts():
+    """Prompts that come in another order, or without some of the others, keep their random numbers if they are told which."""
+    mind, layouts = thinker("gpt2"), mixed()
+    alone = [c.ids for c in mind.complete(layouts, WARM)]
+    order = [6, 2, 5, 0]
+    some = [layouts[i] for i in order]
+    assert [c.ids for c in mind.complete(some, WARM, draws=order, slots=2)] == [alone[i] for i in order]
+    assert [c.ids for c in mind.complete(some, WARM)] != [alone[i] for i in order]
+
+
 def test_seeds_and_rows_differ():
     mind, prompt = thinker("gpt2"), mixed()[0]
     hot = Sampling(max_tokens=8, temperature=1.0)

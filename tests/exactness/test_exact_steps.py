@@ -13,7 +13,10 @@ from tiny import SIZE, VOCAB, rows, same, thinker
 
 from tacit import objectives
 from tacit.batch import Batch
-from tacit.objectives import token_nll
+from tacit.engine.sampling import Sampling
+from tacit.objectives import nll_and_hits, token_nll
+from tacit.thinker import Thinker
+from tacit.thinking import Thinking
 
 HERE = Path(__file__).parent
 SOME = ("gpt2", "llama", "gru")
@@ -39,6 +42,10 @@ def test_heads_in_chunks(family, monkeypatch):
         monkeypatch.setattr(objectives, "CHUNK", tokens * SIZE)
         same(family, mind, mind.loss(batch), whole)
         assert len(token_nll(mind, mind(batch).hidden, batch)) == batch.learned
+        total, hits = nll_and_hits(mind, mind(batch).hidden, batch, batch.learned)
+        same(family, mind, total, whole)
+        likeliest = mind.door.head(mind(batch).hidden).argmax(-1).flatten()[batch.sources]
+        assert hits.tolist() == (likeliest == batch.targets).tolist()
 
 
 def test_a_lost_chunk_is_noticed(monkeypatch):
@@ -98,6 +105,42 @@ def test_two_processes_are_one(tmp_path):
 
 def _apart(left, right) -> float:
     return max(float((left[name] - right[name]).abs().max()) for name in right)
+
+
+# --- what has been generated with, and what is wrapped ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3-mixed", "gru"])
+def test_learning_after_generating(family):
+    """Nothing that generation leaves behind stands in the way of gradients, and its thoughts can be learned from."""
+    mind = thinker(family, feedback="linear").train()
+    done = mind.complete(rows(), Sampling(max_tokens=3, thoughts=True))
+    assert mind.training and mind.model.training
+    tiny.check(family, mind)
+    layouts = [completion.layout for completion in done]
+    batch = Batch.of(layouts, VOCAB)
+    batch.thoughts = torch.zeros(*batch.shape, 32, dtype=torch.float64)
+    for r, completion in enumerate(done):
+        if completion.thoughts:
+            batch.thoughts[r, batch.latents[r]] = torch.stack(completion.thoughts)
+    loss = mind.loss(batch)
+    assert abs(float((loss - mind.loss(Batch.of(layouts, VOCAB))).detach())) <= 1e-12
+    loss.backward()
+
+
+@pytest.mark.parametrize("schedule", ["cached", "recompute", "jacobi"])
+def test_adapters(schedule):
+    """A model with adapters is driven as the model it is."""
+    peft = pytest.importorskip("peft")
+    plain = thinker("llama", feedback="linear")
+    adapted = peft.get_peft_model(
+        plain.model, peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
+    )
+    mind = Thinker(adapted.double().eval(), None, VOCAB, Thinking(schedule=schedule, rounds=4))
+    tiny.check("llama", mind)
+    with adapted.disable_adapter():
+        without = tiny.naive_loss(mind, rows())
+    assert abs(float((mind.loss(Batch.of(rows(), VOCAB)) - without).detach())) > 1e-3  # otherwise nothing was adapted
 
 
 # --- half precision --------------------------------------------------------------------------------------------------

@@ -160,14 +160,19 @@ def test_replayed_thoughts(family):
         check(family, mind, layouts, batch=batch)
 
 
-def test_thoughts_replayed_as_they_were_change_nothing():
-    mind, layouts = thinker("gpt2", feedback="linear"), rows()
+@pytest.mark.parametrize("schedule", ["cached", "recompute", "jacobi"])
+def test_thoughts_replayed_as_they_were_change_nothing(schedule):
+    mind, layouts = thinker("gpt2", feedback="linear", rounds=1), rows()
     batch = Batch.of(layouts, VOCAB)
     with torch.no_grad():
-        trace = mind(batch)
-        before = trace.hidden.roll(1, 1)
-        batch.thoughts = mind.thought(before)
+        trace = mind(batch, schedule=schedule)
+        batch.thoughts = trace.inputs
         torch.testing.assert_close(mind(batch).hidden, trace.hidden, rtol=0, atol=1e-12)
+        ordinary = batch.keep & ~batch.latents
+        torch.testing.assert_close(trace.inputs[ordinary], mind.door.embed(batch.ids)[ordinary], rtol=0, atol=0)
+        if schedule != "jacobi":
+            fed = mind.thought(trace.hidden.roll(1, 1))
+            torch.testing.assert_close(trace.inputs[batch.latents], fed[batch.latents], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("family", SOME)

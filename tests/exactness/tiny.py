@@ -170,7 +170,7 @@ def rows() -> list[Layout]:
 
 
 def gradients(thinker: Thinker, loss: torch.Tensor) -> dict[str, torch.Tensor]:
-    parameters = dict(thinker.named_parameters())
+    parameters = {name: parameter for name, parameter in thinker.named_parameters() if parameter.requires_grad}
     found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, retain_graph=True)
     return {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(parameters.items(), found)}
 
