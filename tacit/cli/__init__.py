@@ -4,6 +4,7 @@ Verbs import what they need inside their function, so that `tacit --help` loads 
 a name in `VERBS`.
 """
 
+import os
 import sys
 
 import typer
@@ -46,6 +47,8 @@ for group in GROUPS:
 def main(words: list[str] | None = None) -> None:
     """Run one command line. A user's mistake ends on one screen with exit code 1, whichever verb it comes from."""
     words = sys.argv[1:] if words is None else words
+    # The hub client tells every retry; what matters of them is in our own sentence at the end.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     try:
         app([word for word in words if word != TRACEBACK], prog_name="tacit")
     except TacitError as error:
