@@ -4,15 +4,11 @@ Floors, in the same run: `plain`, the same model on the same ids as ordinary tok
 learned tokens only; `loop`, latents through the library's own growing cache, written as plainly as possible.
 """
 
-import argparse
-import json
-import sys
-import warnings
 from pathlib import Path
 
 import torch
 
-from benchmarks.harness import compare, row, timed
+from benchmarks.harness import compare, main, row, timed
 
 QUESTION, ANSWER = 64, 24
 SIZES = {
@@ -160,20 +156,5 @@ def _growth(here: str, rounds: int) -> dict:
     return row("2 → 12 latents: residual / mean", "V512 B8", float(residual), float(y.mean()), "cpu ms", 0.10)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--one", nargs=2)
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    if options.one:
-        print(json.dumps(one(*options.one)))
-        return
-    rows = report(options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__, report, one)

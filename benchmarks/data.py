@@ -4,15 +4,12 @@ Floor, in the same run: the plainest collate there is, which pads lists of ids a
 segments, no thoughts and no positions.
 """
 
-import argparse
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.harness import compare, row, timed
+from benchmarks.harness import compare, main, row, timed
 
 ROWS, BATCH, GOAL = 100_000, 32, 20_000
 SIZES = {"90 tokens, 2 thoughts": (10, 2), "300 tokens, 6 thoughts": (50, 6)}
@@ -92,19 +89,5 @@ def report(rounds: int = 3) -> list[dict]:
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--one", nargs=2)
-    options = parser.parse_args()
-    if options.one:
-        print(json.dumps(one(*options.one)))
-        return
-    rows = report(options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__, report, one)

@@ -3,16 +3,12 @@
 Ours takes 6 silent steps before it writes; the floor writes at once. Both are greedy and never stop early.
 """
 
-import argparse
-import json
-import sys
-import warnings
 from pathlib import Path
 
 import torch
 
 from benchmarks.coconut import build
-from benchmarks.harness import compare, row, timed
+from benchmarks.harness import compare, main, row, timed
 
 NEW, LATENTS, PROMPT = 24, 6, 64
 LONG = 512
@@ -111,59 +107,17 @@ def report(rounds: int = 3) -> list[dict]:
                     "6 latents + 24 tokens / generate", f"V{vocab} B{rows}", mine, floor, "tokens/cpu s", 1.0, more=True
                 )
             )
-    found = compare(here, "mixed 512", ["ours", "library"], rounds)
-    out.append(
-        row(
-            "mixed lengths, 16 slots",
-            "V512, 64 prompts",
-            1 / found["ours"]["cpu"],
-            1 / found["library"]["cpu"],
-            "1/cpu s",
-            1.4,
-            more=True,
-        )
+    speeds = (
+        ("mixed 512", "library", "mixed lengths, 16 slots", "V512, 64 prompts", 1.4),
+        ("prefill 512", "apart", "prefill of 16 samples, 1 prompt", "V512, 512 tokens", 10.0),
+        ("prefix 512", "apart", "shared prefix of 512, 16 rows", "V512, 64 new tokens", 2.2),
     )
-    found = compare(here, "prefill 512", ["ours", "apart"], rounds)
-    out.append(
-        row(
-            "prefill of 16 samples, 1 prompt",
-            "V512, 512 tokens",
-            1 / found["ours"]["cpu"],
-            1 / found["apart"]["cpu"],
-            "1/cpu s",
-            10.0,
-            more=True,
-        )
-    )
-    found = compare(here, "prefix 512", ["ours", "apart"], rounds)
-    out.append(
-        row(
-            "shared prefix of 512, 16 rows",
-            "V512, 64 new tokens",
-            1 / found["ours"]["cpu"],
-            1 / found["apart"]["cpu"],
-            "1/cpu s",
-            2.2,
-            more=True,
-        )
-    )
+    for size, against, name, shown, goal in speeds:
+        found = compare(here, size, ["ours", against], rounds)
+        mine, floor = (1 / found[who]["cpu"] for who in ("ours", against))
+        out.append(row(name, shown, mine, floor, "1/cpu s", goal, more=True))
     return out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--one", nargs=2)
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    if options.one:
-        print(json.dumps(one(*options.one)))
-        return
-    rows = report(options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__, report, one)

@@ -3,6 +3,7 @@
 A fresh process each time, because the allocator's state after one contender changes the page faults of the next.
 """
 
+import argparse
 import json
 import os
 import resource
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -54,3 +56,21 @@ def row(
     verdict = "" if goal is None else f"  goal {'≥' if more else '≤'} {goal:g}: {'met' if out['met'] else 'MISSED'}"
     print(f"{name:<34} {size:<26} {ours:>10.4g} / {floor:>10.4g} {unit:<14} = {ratio:6.3f}{verdict}", flush=True)
     return out
+
+
+def main(
+    about: str | None, report: Callable[..., list[dict]], one: Callable[[str, str], dict[str, float]], rounds: int = 3
+) -> None:
+    """The command line of a benchmark: the whole report, or one contender at one size in this process."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--one", nargs=2)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    if options.one:
+        print(json.dumps(one(*options.one)))
+        return
+    rows = report(options.rounds)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")

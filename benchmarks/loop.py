@@ -4,18 +4,14 @@
 `ours` is the whole of `fit`: order, layouts, collate, counts, checks, schedule, metrics and the console.
 """
 
-import argparse
-import json
-import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import torch
 
 from benchmarks.data import examples
-from benchmarks.harness import compare, row
+from benchmarks.harness import compare, main, row
 
 ROWS, STEPS, WARM = 32, 12, 3
 SIZES = {"4x256 B32 6 latents": (4, 256), "2x64 B32 6 latents": (2, 64)}
@@ -102,20 +98,5 @@ def report(rounds: int = 5) -> list[dict]:
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--one", nargs=2)
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    if options.one:
-        print(json.dumps(one(*options.one)))
-        return
-    rows = report(options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__, report, one, rounds=5)
