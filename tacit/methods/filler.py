@@ -5,27 +5,24 @@ fed (they stand in the prompt, and an answer is one read away).
 """
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
-from tacit.methods.base import Lesson, Loss, Method, Progress, answer, cue, question
-from tacit.methods.gate import Gate, GateState
+from tacit.methods.base import Progress, answer, cue, question
+from tacit.methods.gated import Gated
 from tacit.methods.removal import Removal
 from tacit.vocab import Vocab
-
-if TYPE_CHECKING:
-    from tacit.thinker import Thinker
 
 PAUSE = "<pause>"
 WHOLE = 10_000
 """A stage is the share of tokens swapped, in ten-thousandths, unless a gate counts tokens."""
 
 
-class Filler(Method):
+class Filler(Gated):
     """Question, pauses and what is left of the steps, answer."""
 
     tokens: ClassVar[tuple[str, ...]] = (PAUSE,)
@@ -38,10 +35,6 @@ class Filler(Method):
     """Optimizer step at which swapping begins; the share then rises evenly to all at the last step."""
     from_rate: float = Field(default=0.0, ge=0, le=100)
     """Percent swapped at the beginning."""
-    gate: Gate | None = None
-    """Swap the next token (or step) when the frontier is learned, instead of at a steady pace."""
-    frontier_weight: float = Field(default=1.0, gt=0)
-    """Weight in the loss of the first token that is still written."""
     supervised: bool = False
     """Learn to write the pauses, and write them when answering; otherwise they are fed."""
     pauses: int | None = Field(default=None, ge=1)
@@ -52,9 +45,6 @@ class Filler(Method):
     removal: Removal | None = None
     """Remove tokens at this pace before the rest is swapped."""
 
-    def pacing(self) -> GateState | None:
-        return GateState(self.gate) if self.gate else None
-
     def stage(self, at: Progress) -> int:
         if self.always:
             return WHOLE
@@ -63,12 +53,16 @@ class Filler(Method):
         removed = self.removal.count(at) if self.removal else 0
         return removed * (WHOLE + 1) + round(rate * WHOLE)
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+    def row(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> Layout:
         removed, share = (0, stage) if self.gate else divmod(stage, WHOLE + 1)
         steps = [list(step) for step in ex.steps]
         if self.removal:
             steps = self._cut(steps, removed + self.removal.offset(rng))
-        return {"main": Layout(question(ex), *self._swap(steps, share, vocab, rng), cue(ex), answer(ex, vocab))}
+        return Layout(question(ex), *self._swap(steps, share, vocab, rng), cue(ex), answer(ex, vocab))
+
+    def stages_of(self, ex: Encoded, stage: int) -> int:
+        units = len(ex.steps) if self.switch == "depth" else sum(map(len, ex.steps))
+        return max(1, min(stage, units)) if self.gate else stage
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         if self.supervised:
@@ -99,9 +93,9 @@ class Filler(Method):
         if self.always:
             return total
         if self.gate and self.switch == "depth":
-            return sum(map(len, steps[:share]))
+            return sum(map(len, steps[: self.gone(share)]))
         if self.gate:
-            return min(share, total)
+            return min(self.gone(share), total)
         p = share / WHOLE
         if self.switch == "depth":
             levels = len(steps) if p >= 1 else int(p * len(steps))
@@ -120,23 +114,12 @@ class Filler(Method):
         for start, end in _runs(mask):
             if mask[start]:
                 pieces.append(Segment("pause", (vocab.extra[PAUSE],) * self._pauses(end - start), learn))
-            elif not seen:
-                seen = True
-                pieces.append(Segment("frontier", chain[start : start + 1], self.frontier_weight))
-                pieces.append(Segment("steps", chain[start + 1 : end], 1.0))
-            else:
+            elif seen:
                 pieces.append(Segment("steps", chain[start:end], 1.0))
+            else:
+                seen = True
+                pieces += self.written(chain[start:end])
         return pieces
-
-    def loss(self, thinker: "Thinker", lesson: Lesson, counts: dict[str, Any]) -> Loss:
-        from tacit.methods.watching import watched_loss
-
-        return watched_loss(thinker, lesson.views["main"], counts["main"])
-
-    def summary(self, parts: dict[str, float]) -> dict[str, float]:
-        from tacit.methods.watching import ratios
-
-        return ratios(parts)
 
 
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:

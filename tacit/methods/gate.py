@@ -4,6 +4,8 @@ Averages hide the one token that broke, so what is watched is the worst: the fir
 worst place of the answer.
 """
 
+from typing import Literal
+
 from pydantic import Field
 
 from tacit.settings import Settings
@@ -24,6 +26,13 @@ class Gate(Settings):
     """Steps in the first stage before anything is watched."""
     stages: int = Field(ge=1)
     """The last stage."""
+    chunk: Literal["one", "double"] = "one"
+    """What a stage takes away more than the one before it. one: one token (or step). double: 1, 2, 4, 8… of them, so that
+    n are gone in log2 of n stages."""
+
+    def gone(self, stage: int) -> int:
+        """Tokens (or steps) that are gone at a stage."""
+        return stage if self.chunk == "one" else 2**stage - 1
 
 
 class GateState:

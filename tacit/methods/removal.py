@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tacit.methods.base import Progress
 from tacit.settings import Settings
@@ -32,6 +32,15 @@ class Removal(Settings):
     """When so many tokens are gone, all others go at once; null never."""
     smoothing: float | None = Field(default=None, gt=0)
     """Some examples lose a few tokens more, o of them with probability (1 - e^-s) e^(-s o); null loses none more."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Removal":
+        if self.all_beyond is not None and self.all_beyond < self.start_from:
+            raise ValueError(
+                f"all_beyond: {self.all_beyond} is below start_from: {self.start_from}, so all tokens would be gone from the "
+                "first step; set all_beyond higher, or start_from lower"
+            )
+        return self
 
     def count(self, at: Progress) -> int:
         """Tokens gone at this point of training, before smoothing."""

@@ -8,38 +8,44 @@ import torch
 
 from tacit.batch import Batch
 from tacit.methods.base import Loss
+from tacit.methods.gated import REPEATED
 from tacit.objectives import nll_and_hits
 
 RIGHT, SEEN = "right/", "seen/"
+PLACES = 32
+"""Places told apart, the same in every process; what stands farther from the end shares the last."""
 
 
 def watched_loss(thinker, batch: Batch, count) -> Loss:
     """The loss of `nll`, and hits at the frontier (the first written token still there), at every place from the cue to the
-    end, and over all learned tokens."""
+    end, and over all learned tokens. Rows that repeat an earlier stage are learned from but not watched."""
     trace = thinker(batch, end=batch.end)
     total, hits = nll_and_hits(thinker, trace.hidden, batch, count)
     right = hits.to(total.dtype)
     columns = batch.sources + 1
+    fresh = _fresh(batch)[columns // batch.shape[1]]
+    frontier = batch.mask("frontier").flatten()[columns] & fresh
     parts = {"nll": total.detach(), RIGHT + "tokens": right.sum(), SEEN + "tokens": right.new_tensor(len(right))}
-    frontier = batch.mask("frontier").flatten()[columns]
-    if bool(frontier.any()):
-        parts |= {RIGHT + "frontier": right[frontier].sum(), SEEN + "frontier": frontier.sum().to(right)}
-    for place, (hit, seen) in enumerate(_places(right, columns, batch)):
-        parts |= {f"{RIGHT}end-{place}": hit, f"{SEEN}end-{place}": seen}
+    parts |= {RIGHT + "frontier": right[frontier].sum(), SEEN + "frontier": frontier.sum().to(right)}
+    hit, seen = _places(right, columns, batch, fresh)
+    for place in range(PLACES):
+        parts |= {f"{RIGHT}end-{place}": hit[place], f"{SEEN}end-{place}": seen[place]}
     return Loss(total, parts)
 
 
-def _places(right: torch.Tensor, columns: torch.Tensor, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(hits, tokens) at each place of the cue and the answer, counted from the end of the row."""
-    mask = (batch.mask("answer") | batch.mask("cue")).flatten()[columns]
+def _fresh(batch: Batch) -> torch.Tensor:
+    """(B,) rows of the current stage."""
+    return torch.tensor([all(s.name != REPEATED for s in row.segments) for row in batch.layouts], device=batch.device)
+
+
+def _places(right: torch.Tensor, columns: torch.Tensor, batch: Batch, fresh: torch.Tensor):
+    """Hits and tokens at each place of the cue and the answer, counted from the end of the row."""
+    mask = (batch.mask("answer") | batch.mask("cue")).flatten()[columns] & fresh
     T = batch.shape[1]
     last = (batch.keep * torch.arange(T, device=batch.device)).argmax(1)  # (B,) the last kept column
-    place = (last[columns // T] - columns % T)[mask]
-    size = int(place.max()) + 1 if len(place) else 0
-    zero = torch.zeros(size, dtype=right.dtype, device=right.device)
-    hits = zero.index_add(0, place, right[mask])
-    seen = zero.index_add(0, place, torch.ones_like(right[mask]))
-    return list(zip(hits, seen))
+    place = (last[columns // T] - columns % T)[mask].clamp(max=PLACES - 1)
+    zero = torch.zeros(PLACES, dtype=right.dtype, device=right.device)
+    return zero.index_add(0, place, right[mask]), zero.index_add(0, place, torch.ones_like(right[mask]))
 
 
 def ratios(parts: dict[str, float]) -> dict[str, float]:

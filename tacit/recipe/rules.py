@@ -117,13 +117,25 @@ def _training(train: Train) -> Iterator[Conflict]:
             f"{train.batch} rows cannot be split into micro-batches of {micro}; set a divisor of it, or auto",
             ("train.micro_batch", "train.batch"),
         )
+    if train.grow and train.epochs is not None:
+        yield Conflict(
+            "with train.grow the steps of an epoch become fewer as rows become shorter, so the end must be a number of "
+            "steps; set train.steps instead of train.epochs",
+            ("train.grow", "train.epochs"),
+        )
+    if train.grow and train.tokens_per_batch is not None:
+        yield Conflict(
+            "train.tokens_per_batch keeps the tokens of a step already; set train.grow: false, or leave it out",
+            ("train.grow", "train.tokens_per_batch"),
+        )
     if train.warmup_per_stage and train.warmup == 0:
         yield Conflict("there is no warm-up to repeat; set train.warmup", ("train.warmup_per_stage", "train.warmup"))
-    if train.schedule == "constant" and train.decay_to:
-        yield Conflict(
-            "a constant learning rate does not decay; set train.schedule: cosine, or train.decay_to: 0",
-            ("train.decay_to", "train.schedule"),
-        )
+    for name, value in (("decay_to", train.decay_to), ("decay_from", train.decay_from)):
+        if train.schedule == "constant" and value:
+            yield Conflict(
+                f"a constant learning rate does not decay; set train.schedule: cosine, or train.{name}: 0",
+                (f"train.{name}", "train.schedule"),
+            )
 
 
 def _thoughts(train: Train, thinking: Thinking) -> Iterator[Conflict]:

@@ -54,6 +54,10 @@ class Train(Settings):
     tokens_per_batch: Count | None = None
     """Gather examples of similar length into batches of at most so many tokens, padding included; batch is then the
     largest number of examples."""
+    max_length: Count | None = None
+    """Rows longer than so many tokens are left out of their step; a curriculum may shorten them until they fit."""
+    grow: bool = False
+    """Take more examples a step as a curriculum shortens the rows: a step keeps the tokens that it had in the first stage."""
     lr: Positive = 1e-4
     """The highest learning rate."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -62,6 +66,8 @@ class Train(Settings):
     """Steps in which the learning rate rises from zero."""
     warmup_per_stage: bool = False
     """Warm up again at the start of every stage of a curriculum."""
+    decay_from: Share = 0.0
+    """Where linear and cosine begin to fall, as a share of all steps; before it the rate stays at its highest."""
     decay_to: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Where linear and cosine end, as a share of lr."""
     clip: Positive | None = 1.0

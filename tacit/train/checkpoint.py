@@ -40,6 +40,10 @@ class Position:
     """The stage of the last step."""
     began: int = 0
     """The step in which this stage began."""
+    seen: int = 0
+    """Examples taken so far."""
+    epoch: int = 0
+    """The pass in which the last step began."""
     tokens: int = 0
     """Tokens read so far."""
     seconds: float = 0.0

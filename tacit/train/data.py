@@ -50,7 +50,11 @@ class Shuffled:
 
     def picks(self, step: int) -> list[Pick]:
         """The examples of a step."""
-        places = (divmod(at, self.count) for at in range(step * self.batch, (step + 1) * self.batch))
+        return self.take(step * self.batch, self.batch)
+
+    def take(self, seen: int, rows: int) -> list[Pick]:
+        """The next examples after so many."""
+        places = (divmod(at, self.count) for at in range(seen, seen + rows))
         return [Pick(epoch, self._permutation(epoch)[at]) for epoch, at in places]
 
 

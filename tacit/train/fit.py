@@ -12,20 +12,20 @@ from typing import Any
 import tacit
 from tacit.errors import TacitError
 from tacit.example import Encoded
-from tacit.methods.base import Method, Progress
+from tacit.methods.base import Method
 from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train import checkpoint
 from tacit.train.begin import Resume, chosen, finished, first_lesson, restore, write_fresh, write_resumed
 from tacit.train.checkpoint import Position
 from tacit.train.console import Console, duration
-from tacit.train.data import order_of
+from tacit.train.feed import Feed
 from tacit.train.folder import RunFolder
 from tacit.train.manifest import manifest, now
 from tacit.train.optim import forget, learning_rate, make_optimizer, set_rate
 from tacit.train.random_state import random_state, restore_random, seed_all
 from tacit.train.ranks import Ranks
-from tacit.train.step import Learner, Outcome, Stepper
+from tacit.train.step import SKIPPED, Learner, Outcome, Stepper
 from tacit.train.stopping import Interrupted, Stopping
 from tacit.train.track import Tracker, open_tracker
 
@@ -76,8 +76,8 @@ class Loop:
         self.recipe, self.train, self.method = recipe, recipe.train, method
         self.thinker, self.encoded = thinker.to(ranks.device), encoded
         self.ranks, self.folder, self.evaluate = ranks, folder, evaluate
-        self.order = order_of(self.train, method, encoded, thinker.vocab)
-        self.steps = self.train.steps or self.order.steps(self.train.epochs or 1.0)
+        self.feed = Feed(self.train, method, encoded, thinker.vocab)
+        self.steps = self.feed.steps
         if self.train.checkpointing:
             _recompute_activations(thinker.model)
         self.optimizer = make_optimizer(thinker, self.train)
@@ -116,7 +116,7 @@ class Loop:
         if self.ranks.main and at is None:
             if resume and self.folder.started:
                 self.console.say(f"{self.folder.path} has no checkpoint to go on from: starting afresh")
-            write_fresh(self.folder, self.recipe, facts, first_lesson(self.stepper, self.order, self._stage(0)))
+            write_fresh(self.folder, self.recipe, facts, first_lesson(self.stepper, self.feed.order, self.feed.first))
         elif self.ranks.main:
             self.console.say(f"going on from step {at} of {self.steps}")
             write_resumed(self.folder, self.recipe, facts, self.position)
@@ -152,32 +152,33 @@ class Loop:
     def step(self) -> Outcome:
         """One step, in the stage that is due."""
         at, train = self.position, self.train
-        epoch = self.order.epoch(at.step)
-        stage = self._stage(at.step)
+        epoch = self.feed.epoch(at)
+        stage = self._stage()
         if stage != at.stage:
             if at.stage is not None:
                 self.console.say(f"step {at.step}: stage {stage}")
                 if train.reset_optimizer == "stage":
                     forget(self.optimizer)
             at.stage, at.began = stage, at.step
-        if train.reset_optimizer == "epoch" and at.step and int(epoch) > int(self.order.epoch(at.step - 1)):
+        if train.reset_optimizer == "epoch" and int(epoch) > at.epoch:
             forget(self.optimizer)
+        at.epoch = int(epoch)
         self.rate = learning_rate(train, at.step, self.steps, at.began)
         set_rate(self.optimizer, self.rate)
         if not self.thinker.training:
             self.thinker.train()
-        outcome = self.stepper.take(at.step + 1, self.order.picks(at.step), stage)
-        if self.pacing:
+        picks = self.feed.picks(at, stage)
+        outcome = self.stepper.take(at.step + 1, picks, stage)
+        at.seen += len(picks)
+        if self.pacing and outcome is not SKIPPED:
             self.pacing.observe(outcome.parts)
             at.pacing = self.pacing.state()
         at.step, at.tokens, at.micro = at.step + 1, at.tokens + outcome.tokens, self.stepper.micro
         self.console.step(at.step, outcome.loss, outcome.tokens)
         return outcome
 
-    def _stage(self, step: int) -> int:
-        if self.pacing:
-            return self.pacing.stage
-        return self.method.stage(Progress(step, self.order.epoch(step), self.steps, self.order.steps(1.0)))
+    def _stage(self) -> int:
+        return self.pacing.stage if self.pacing else self.feed.stage(self.position)
 
     def _due(self, every: int | None) -> bool:
         return every is not None and self.position.step % every == 0
@@ -185,9 +186,9 @@ class Loop:
     def log(self, outcome: Outcome) -> None:
         """A line for the first step, the last, and every `log_every`."""
         at = self.position
-        if at.step not in (1, self.steps) and not self._due(self.train.log_every):
+        if outcome is SKIPPED or (at.step not in (1, self.steps) and not self._due(self.train.log_every)):
             return
-        line: dict[str, Any] = {"step": at.step, "epoch": self.order.epoch(at.step), "stage": at.stage}
+        line: dict[str, Any] = {"step": at.step, "epoch": self.feed.epoch(at), "stage": at.stage}
         line |= {"loss": outcome.loss, "lr": self.rate, "grad_norm": outcome.grad_norm, "tokens": at.tokens}
         self._send(line | {"seconds": round(at.seconds, 3)} | outcome.parts)
 
@@ -209,7 +210,7 @@ class Loop:
         restore_random(drawn)
         at.evaluated = at.step
         self._send(
-            {"step": at.step, "epoch": self.order.epoch(at.step), "stage": at.stage}
+            {"step": at.step, "epoch": self.feed.epoch(at), "stage": at.stage}
             | {f"eval/{name}": value for name, value in found.items()}
         )
         name, sign = wanted.lstrip("-"), -1.0 if wanted.startswith("-") else 1.0

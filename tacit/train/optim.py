@@ -53,7 +53,8 @@ def learning_rate(train: Train, step: int, steps: int, began: int) -> float:
     """
     since = step - began if train.warmup_per_stage else step
     warm = min(1.0, (since + 1) / train.warmup) if train.warmup else 1.0
-    gone = max(0, step - train.warmup) / max(1, steps - train.warmup)
+    begin = max(train.warmup, round(train.decay_from * steps))
+    gone = max(0, step - begin) / max(1, steps - begin)
     left = {"constant": 1.0, "linear": 1.0 - gone, "cosine": (1.0 + math.cos(math.pi * gone)) / 2}[train.schedule]
     return train.lr * warm * (left + (1.0 - left) * train.decay_to)
 

@@ -6,6 +6,7 @@ one batch of 8 is eight of 1 is two processes with 4 each: the same gradient.
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -55,6 +56,10 @@ class Outcome(NamedTuple):
     """Tokens read, padding not counted."""
 
 
+SKIPPED = Outcome(0.0, 0.0, {}, 0)
+"""No row of the step fits into train.max_length."""
+
+
 class Stepper:
     """Takes steps. `micro` is the size of a micro-batch, and shrinks when memory runs out and the recipe says auto."""
 
@@ -70,12 +75,15 @@ class Stepper:
         self.learner, self.optimizer, self.encoded = learner, optimizer, encoded
         self.train, self.ranks, self.say = train, ranks, say
         self.parameters = list(trainable(learner).values())
-        share = math.ceil(train.batch / ranks.count)
-        self.micro = share if train.micro_batch == "auto" else min(train.micro_batch, share)
+        self.share = math.ceil(train.batch / ranks.count)
+        self.micro = self.share if train.micro_batch == "auto" else min(train.micro_batch, self.share)
 
     def take(self, step: int, picks: Sequence[Pick], stage: int) -> Outcome:
-        """One update. A number that is not finite ends training before it reaches the weights."""
+        """One update, or none if all rows are too long. A number that is not finite ends training before it reaches the
+        weights."""
         rows, examples, weight = self.lay_out(picks, stage)
+        if not self.ranks.any(weight > 0):
+            return SKIPPED
         outcome = self._attempt(rows, examples, weight)
         while outcome is None:
             outcome = self._attempt(rows, examples, weight)
@@ -92,12 +100,17 @@ class Stepper:
 
     def lay_out(self, picks: Sequence[Pick], stage: int) -> tuple[list[dict[str, Layout]], list[Encoded], float]:
         """This process's share of the rows, and their weight: with fewer rows than processes, one is read for nothing,
-        because all must take part."""
-        mine = picks[self.ranks.rank :: self.ranks.count]
-        weight = 1.0 if mine else 0.0
-        mine = mine or picks[:1]
-        method, thinker = self.learner.method, self.learner.thinker
+        because all must take part. Rows that are too long are no part of it."""
+        mine = picks[self.ranks.rank :: self.ranks.count] or picks[:1]
+        method, thinker, most = self.learner.method, self.learner.thinker, self.train.max_length
         rows = lay_out(method, self.encoded, mine, thinker.vocab, stage, self.train.seed)
+        fit = [most is None or max(map(len, row.values())) <= most for row in rows]
+        weight = float(any(fit) and self.ranks.rank < len(picks))
+        if any(fit):
+            rows, mine = list(compress(rows, fit)), list(compress(mine, fit))
+        else:
+            shortest = min(range(len(rows)), key=lambda r: max(map(len, rows[r].values())))
+            rows, mine = [rows[shortest]], [mine[shortest]]
         return rows, [self.encoded[pick.index] for pick in mine], weight
 
     def _attempt(self, rows: list[dict[str, Layout]], examples: list[Encoded], weight: float) -> Outcome | None:
@@ -121,7 +134,9 @@ class Stepper:
 
     def _act(self, rows: list[dict[str, Layout]], examples: list[Encoded]) -> list[Lesson]:
         thinker = self.learner.thinker
-        made = lessons(self.learner.method, rows, examples, thinker.vocab, self.micro)
+        # A step with more rows than usual has shorter ones: its micro-batches grow with it.
+        size = math.ceil(self.micro * max(1.0, len(rows) / self.share))
+        made = lessons(self.learner.method, rows, examples, thinker.vocab, size)
         return [self.learner.act(lesson.to(self.ranks.device)) for lesson in made]
 
     def _backward(self, made: list[Lesson], counts: dict[str, float], weight: float) -> dict[str, float]:

@@ -1,0 +1,52 @@
+"""What the next step learns from: a fixed number of examples, or more and more of them while a curriculum shortens rows."""
+
+from collections.abc import Sequence
+
+from tacit.example import Encoded
+from tacit.methods.base import Method, Progress
+from tacit.recipe.training import Train
+from tacit.train.checkpoint import Position
+from tacit.train.data import Pick, Shuffled, lay_out, order_of
+from tacit.vocab import Vocab
+
+SAMPLE = 256
+"""Examples by which the length of a stage's rows is judged."""
+
+
+class Feed:
+    """The order of examples, walked by a run's position."""
+
+    def __init__(self, train: Train, method: Method, encoded: Sequence[Encoded], vocab: Vocab):
+        self.train, self.method, self.encoded, self.vocab = train, method, encoded, vocab
+        self.order = order_of(train, method, encoded, vocab)
+        self.steps = train.steps or self.order.steps(train.epochs or 1.0)
+        pacing = method.pacing()
+        self.first = pacing.stage if pacing else self.stage(Position())
+        self._lengths: dict[int, int] = {}
+
+    def stage(self, at: Position) -> int:
+        """Where a curriculum that does not listen stands."""
+        return self.method.stage(Progress(at.step, self.epoch(at), self.steps, self.order.steps(1.0)))
+
+    def epoch(self, at: Position) -> float:
+        """Passes done before the next step."""
+        if self.train.grow and isinstance(self.order, Shuffled):
+            return at.seen / self.order.count
+        return self.order.epoch(at.step)
+
+    def picks(self, at: Position, stage: int) -> list[Pick]:
+        """The examples of the next step."""
+        if self.train.grow and isinstance(self.order, Shuffled):
+            return self.order.take(at.seen, self.rows(stage))
+        return self.order.picks(at.step)
+
+    def rows(self, stage: int) -> int:
+        """As many examples as make up the tokens that a step had in the first stage."""
+        return max(1, round(self.train.batch * self._length(self.first) / self._length(stage)))
+
+    def _length(self, stage: int) -> int:
+        if stage not in self._lengths:
+            picks = [Pick(0, index) for index in range(min(SAMPLE, len(self.encoded)))]
+            laid = lay_out(self.method, self.encoded, picks, self.vocab, stage, self.train.seed)
+            self._lengths[stage] = sum(len(layout) for views in laid for layout in views.values())
+        return self._lengths[stage]
