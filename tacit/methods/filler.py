@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
 from tacit.methods.base import Progress, answer, cue, question
@@ -58,6 +59,8 @@ class Filler(Gated):
         steps = [list(step) for step in ex.steps]
         if self.removal:
             steps = self._cut(steps, removed + self.removal.offset(rng))
+        elif self.pauses:
+            self._keep_promise(ex)
         return Layout(question(ex), *self._swap(steps, share, vocab, rng), cue(ex), answer(ex, vocab))
 
     def stages_of(self, ex: Encoded, stage: int) -> int:
@@ -76,6 +79,14 @@ class Filler(Gated):
         pieces = [] if not done else [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))]
         written = sum(map(len, steps)) > done
         return Layout(question(ex), *pieces, *([] if written else [cue(ex, 0.0)]))
+
+    def _keep_promise(self, ex: Encoded) -> None:
+        tokens = sum(map(len, ex.steps))
+        if self._pauses(tokens) != self.pauses:
+            raise DataError(
+                f"{ex.id or 'example'}: its {tokens} written tokens make {self._pauses(tokens)} pauses, and method.pauses "
+                f"promises {self.pauses} for every question; set method.pauses: null, or take chains of one length"
+            )
 
     def _pauses(self, tokens: int) -> int:
         return math.ceil(tokens * self.ratio)
