@@ -99,6 +99,36 @@ class Beats:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """One arm is better than another, and every run of an arm reaches its floor or stays under its ceiling.
+
+    match: so it is, and the interval of the difference lies above zero. partly: the difference has the right sign. miss: it
+    has not.
+    """
+
+    better: str
+    worse: str
+    floors: Mapping[str, float] = field(default_factory=dict)
+    ceilings: Mapping[str, float] = field(default_factory=dict)
+
+    def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
+        found = difference(_pairs(outcomes, self.better, self.worse))
+        told, kept = [], found.low > 0
+        for sign, word, bounds in ((1, "at least", self.floors), (-1, "at most", self.ceilings)):
+            for arm, bound in bounds.items():
+                values = [outcome.value for outcome in outcomes if outcome.arm == arm]
+                inside = sum(sign * value >= sign * bound for value in values)
+                kept = kept and bool(values) and inside == len(values)
+                told.append(f"{arm} {word} {bound:g} in {inside} of {len(values)} runs")
+        verdict: Word = "match" if kept else "partly" if found.mean > 0 else "miss"
+        sentence = (
+            f"{self.better} − {self.worse} = {found.mean:+.3f}, {found.level:.0%} interval {found.low:+.3f} to "
+            f"{found.high:+.3f} ({found.how}); {', '.join(told)}"
+        )
+        return Verdict(verdict, found, sentence)
+
+
+@dataclass(frozen=True)
 class Claim:
     """One claim with its controls."""
 

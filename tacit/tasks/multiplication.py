@@ -42,6 +42,9 @@ class Multiplication(Task):
     """running: shifted partial products and running sums, as published. compact: partial products alone."""
     published: bool = False
     """Use the published pairs in the published order (left = right, 3 to 9 digits); seed then plays no part."""
+    held_out: Literal["halved", "whole"] = "halved"
+    """halved: valid and test share the held-out pairs. whole: each has all of them, for tables so small that half says
+    little."""
     seed: int = Field(default=0, ge=0)
     """Other seeds give other pairs, from the same held-out and trained-on halves."""
     train_rows: int = Field(default=100_000, ge=1)
@@ -95,7 +98,8 @@ class Multiplication(Task):
 
     def _fresh(self, split: Split) -> Iterator[tuple[int, int]]:
         """Different pairs of the split in random order, without end for large numbers."""
-        rng = np.random.default_rng([self.seed, SPLITS.index(split)])
+        home = "valid" if self.held_out == "whole" and split == "test" else split
+        rng = np.random.default_rng([self.seed, SPLITS.index(home)])
         first, second = 10 ** (self.left - 1), 10 ** (self.right - 1)
         if 81 * first * second <= ALL_PAIRS:
             ids = rng.permutation(81 * first * second)
@@ -103,8 +107,9 @@ class Multiplication(Task):
         else:
             pairs = _endless_pairs(rng, self.left, self.right)
         seen: set[tuple[int, int]] = set()
+        homes = {"valid", "test"} if self.held_out == "whole" and split != "train" else {split}
         for pair in pairs:
-            if home_of(*pair) == split and pair not in seen:
+            if home_of(*pair) in homes and pair not in seen:
                 seen.add(pair)
                 yield pair
 

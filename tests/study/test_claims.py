@@ -10,7 +10,7 @@ import pytest
 from tacit.errors import TacitError
 from tacit.recipe import load
 from tacit.registry import resolve
-from tacit.study.claim import SIZES, Arm, Beats, Claim, Outcome, Scale, difference, t_quantile
+from tacit.study.claim import SIZES, Arm, Beats, Claim, Levels, Outcome, Scale, difference, t_quantile
 from tacit.study.claims import CLAIMS
 from tacit.study.page import KEYS, pages, text
 from tacit.study.plot import plot
@@ -44,6 +44,21 @@ def outcomes(values: dict[str, list[float]]) -> list[Outcome]:
 )
 def test_verdicts(values, word):
     assert CLAIM.rule.judge(outcomes(values)).word == word
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"a": [0.97, 0.96, 0.95], "b": [0.3, 0.2, 0.1]}, "match"),
+        ({"a": [0.97, 0.96, 0.94], "b": [0.3, 0.2, 0.1]}, "partly"),  # one run below its floor
+        ({"a": [0.97, 0.96, 0.95], "b": [0.3, 0.2, 0.31]}, "partly"),  # one above its ceiling
+        ({"a": [0.1, 0.2, 0.1], "b": [0.3, 0.2, 0.3]}, "miss"),
+    ],
+)
+def test_levels_hold_for_every_run(values, word):
+    verdict = Levels("a", "b", floors={"a": 0.95}, ceilings={"b": 0.3}).judge(outcomes(values))
+    assert verdict.word == word
+    assert "a at least 0.95 in" in verdict.sentence and "b at most 0.3 in" in verdict.sentence
 
 
 def test_the_interval_over_seeds_is_students():

@@ -295,3 +295,15 @@ def test_published_pairs_exist_for_some_sizes_only():
 
 def test_digits_are_least_significant_first():
     assert digits(120, 5) == "0 2 1 0 0" and undigits("0 2 1 0 0") == 120
+
+
+def test_a_small_table_may_be_held_out_whole():
+    """Twin: halves share no pair, and no part is ever trained on."""
+    halves, whole = (
+        {s: {e.question for e in Multiplication(left=2, right=2, held_out=h).examples(s)} for s in SPLITS}
+        for h in ("halved", "whole")
+    )
+    assert whole["valid"] == whole["test"] == halves["valid"] | halves["test"]
+    assert not halves["valid"] & halves["test"]
+    assert whole["train"] == halves["train"] and not whole["train"] & whole["valid"]
+    assert len(whole["valid"]) == sum((7919 * x + 104729 * y) % 16 == 0 for x in range(10, 100) for y in range(10, 100))
