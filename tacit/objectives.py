@@ -43,10 +43,16 @@ def _rows(hidden: Tensor, batch: Batch) -> Tensor:
 
 def nll_and_hits(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -> tuple[Tensor, Tensor]:
     """The loss of `nll`, and (N,) whether each learned token was the likeliest."""
+    each, hits = token_nll_and_hits(thinker, hidden, batch)
+    return mean(each, batch.weights, count), hits
+
+
+def token_nll_and_hits(thinker, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(N,) negative log-probability of every learned token, and (N,) whether it was the likeliest."""
     states = hidden.flatten(0, 1).index_select(0, _rows(hidden, batch))
     said = batch.ids.flatten().index_select(0, batch.sources)
     each, hits = _in_chunks(_nll_and_hit, thinker, states, said, batch.targets).unbind(1)
-    return mean(each, batch.weights, count), hits.detach() > 0
+    return each, hits.detach() > 0
 
 
 def _nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from tacit.engine.sampling import Sampling, choose, uniforms
 from tacit.engine.stream import Stream
 from tacit.errors import DataError
 from tacit.layout import Layout, Segment
+from tacit.vocab import Vocab
 
 
 @dataclass
@@ -68,6 +69,20 @@ class _Row:
     span: int = 0
     """Silent steps of the thought under way."""
 
+    def count(self, token: int, vocab: Vocab, limit: int | None) -> None:
+        """Take account of a chosen token, which may end the row. `limit`: positions that the model has."""
+        if token == vocab.eos:
+            self.done.stopped = "eos"
+        elif token not in vocab.unwritten:
+            self.written.append(token)
+        elif token != vocab.latent:
+            self.marks += 1
+        most = self.sampling.max_tokens
+        full = limit is not None and self.position + 1 >= limit
+        # A thought in front of every token is plenty; a model that only opens and closes them would never end.
+        if full or len(self.written) >= most or self.marks > 2 * most:
+            self.done.stopped = self.done.stopped or "length"
+
 
 def complete(
     thinker,
@@ -105,6 +120,21 @@ def complete(
     return done
 
 
+def replay(thinker, prompt: Layout, ids: Sequence[int], sampling: Sampling) -> Completion:
+    """The completion that consists of these choices, without a model: it ends where sampling would have ended it, and has
+    not `stopped` if they end nothing. Choices may not be silent steps."""
+    row = _Row(0, sampling, Completion(prompt), deque(), prompt.positions[-1], prompt.ids[-1], iter(()))
+    row.done.latents = prompt.ids.count(thinker.vocab.latent)
+    for token in ids:
+        row.position += 1
+        row.done.ids.append(token)
+        row.count(token, thinker.vocab, thinker.door.limit)
+        if row.done.stopped:
+            break
+    row.done.text = thinker.tokenizer.decode(row.written)
+    return row.done
+
+
 class _Sampler:
     def __init__(
         self, thinker, prompts: Sequence[Layout], samplings: list[Sampling], chances, slots: int, on_token, on_done
@@ -112,7 +142,6 @@ class _Sampler:
         self.thinker, self.samplings, self.chances, self.slots = thinker, samplings, chances, slots
         self.on_token, self.on_done = on_token, on_done
         self.vocab, self.door, self.device = thinker.vocab, thinker.door, thinker.device
-        self.silent = {self.vocab.open, self.vocab.latent, self.vocab.close, *self.vocab.extra.values()}
         self.prompts = list(prompts)
         self._check()
         self.heads = [self._head(p) for p in self.prompts]
@@ -268,20 +297,9 @@ class _Sampler:
         step = token == self.vocab.latent
         row.span = row.span + 1 if step else 0
         row.done.latents += step
-        if not sampled:
-            return
-        if token == self.vocab.eos:
-            row.done.stopped = "eos"
-        elif token not in self.silent:
-            row.written.append(token)
-        elif not step:
-            row.marks += 1
-        most = row.sampling.max_tokens
-        full = self.door.limit is not None and row.position + 1 >= self.door.limit
-        # A thought in front of every token is plenty; a model that only opens and closes them would never end.
-        if full or len(row.written) >= most or row.marks > 2 * most:
-            row.done.stopped = row.done.stopped or "length"
-        self._show(row, token)
+        if sampled:
+            row.count(token, self.vocab, self.door.limit)
+            self._show(row, token)
 
     def _show(self, row: _Row, token: int) -> None:
         """Stop strings and streaming both need the text so far; without either it is decoded once, at the end."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-import numpy as np
+from numpy.random import Generator
 
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
@@ -92,8 +92,9 @@ class Method(Settings, ABC):
         return None
 
     @abstractmethod
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
-        """One or more views of an example at a stage."""
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
+        """One or more views of an example at a stage, or None when training is over. Without random numbers, nothing is
+        left to chance: that is what evaluation reads."""
 
     @abstractmethod
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:

@@ -1,6 +1,6 @@
 """Coconut: written steps give way to continuous thoughts, stage by stage (Hao et al., arXiv 2412.06769)."""
 
-import numpy as np
+from numpy.random import Generator
 
 from tacit.example import Encoded
 from tacit.layout import Layout
@@ -19,7 +19,7 @@ class Coconut(Staged):
     def thinking(self) -> Thinking:
         return self.thoughts
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         gone, blocks = self.replaced(len(ex.steps), stage, rng)
         thought = vocab.thought(blocks * self.latents_per_step)
         return {"main": Layout(question(ex), *thought, steps(ex, gone), cue(ex), answer(ex, vocab))}

@@ -3,7 +3,7 @@
 `no_thoughts` is Coconut's ablation: the steps disappear stage by stage, and nothing takes their place.
 """
 
-import numpy as np
+from numpy.random import Generator
 from pydantic import Field
 
 from tacit.example import Encoded
@@ -15,7 +15,7 @@ from tacit.vocab import Vocab
 class Cot(Method):
     """Question, every written step, answer."""
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         return {"main": Layout(question(ex), steps(ex), cue(ex), answer(ex, vocab))}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
@@ -25,7 +25,7 @@ class Cot(Method):
 class NoCot(Method):
     """Question, answer."""
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         return {"main": Layout(question(ex), cue(ex), answer(ex, vocab))}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
@@ -43,8 +43,8 @@ class NoThoughts(Method):
     def stage(self, at: Progress) -> int:
         return stages_done(at, self.epochs_per_stage)
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
-        gone = len(ex.steps) if stage > self.max_stage else stage
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
+        gone = len(ex.steps) if stage is None or stage > self.max_stage else stage
         return {"main": Layout(question(ex), steps(ex, gone), cue(ex), answer(ex, vocab))}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:

@@ -3,7 +3,7 @@
 A block is what takes the place of one step: `latents_per_step` silent steps, or as many pauses.
 """
 
-import numpy as np
+from numpy.random import Generator
 from pydantic import Field
 
 from tacit.methods.base import Method, Progress, stages_done
@@ -28,11 +28,11 @@ class Staged(Method):
     def stage(self, at: Progress) -> int:
         return self.first_stage + stages_done(at, self.epochs_per_stage)
 
-    def replaced(self, count: int, stage: int, rng: np.random.Generator | None) -> tuple[int, int]:
+    def replaced(self, count: int, stage: int | None, rng: Generator | None) -> tuple[int, int]:
         """(written steps that go, blocks that come) for an example with `count` steps."""
         if rng is not None and self.mix and rng.random() < self.mix:
             stage = int(rng.integers(0, count + 1))
-        if stage > self.max_stage:
+        if stage is None or stage > self.max_stage:
             return count, self.max_stage if self.pad_to_max else min(count, self.max_stage)
         return min(stage, count), stage
 

@@ -8,6 +8,7 @@ import math
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.random import Generator
 from pydantic import Field
 
 from tacit.errors import DataError
@@ -54,12 +55,15 @@ class Filler(Gated):
         removed = self.removal.count(at) if self.removal else 0
         return removed * (WHOLE + 1) + round(rate * WHOLE)
 
-    def row(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> Layout:
+    def row(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> Layout:
+        if stage is None:
+            asked = self._asked(ex, vocab, learn=1.0 if self.supervised else 0.0)
+            return Layout(*asked, cue(ex), answer(ex, vocab))
         removed, share = (0, stage) if self.gate else divmod(stage, WHOLE + 1)
         steps = [list(step) for step in ex.steps]
         if self.removal:
             steps = self._cut(steps, removed + self.removal.offset(rng))
-        elif self.pauses:
+        elif self.pauses and rng is not None:
             self._keep_promise(ex)
         return Layout(question(ex), *self._swap(steps, share, vocab, rng), cue(ex), answer(ex, vocab))
 
@@ -72,13 +76,17 @@ class Filler(Gated):
             return Layout(question(ex))
         steps = [list(step) for step in ex.steps]
         if stage is None or self.always:
-            fed = self.pauses or self._pauses(sum(map(len, steps)))
-            return Layout(question(ex), Segment("pause", (vocab.extra[PAUSE],) * fed), cue(ex, 0.0))
+            return Layout(*self._asked(ex, vocab), cue(ex, 0.0))
         share = stage if self.gate else divmod(stage, WHOLE + 1)[1]
         done = self._swapped(steps, share, None)
         pieces = [] if not done else [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))]
         written = sum(map(len, steps)) > done
         return Layout(question(ex), *pieces, *([] if written else [cue(ex, 0.0)]))
+
+    def _asked(self, ex: Encoded, vocab: Vocab, learn: float = 0.0) -> tuple[Segment, Segment]:
+        """What a trained model starts from: every step is pauses."""
+        count = self.pauses or self._pauses(sum(map(len, ex.steps)))
+        return question(ex), Segment("pause", (vocab.extra[PAUSE],) * count, learn)
 
     def _keep_promise(self, ex: Encoded) -> None:
         tokens = sum(map(len, ex.steps))
@@ -98,7 +106,7 @@ class Filler(Gated):
         kept = chain[:start] + chain[end:]
         return [[token for token, owner in kept if owner == i] for i in range(len(steps))]
 
-    def _swapped(self, steps: list[list[int]], share: int, rng: np.random.Generator | None) -> int:
+    def _swapped(self, steps: list[list[int]], share: int, rng: Generator | None) -> int:
         """How many tokens from the front are swapped; without random numbers, the expected count."""
         total = sum(map(len, steps))
         if self.always:
@@ -113,9 +121,10 @@ class Filler(Gated):
             return sum(map(len, steps[:levels]))
         return round(p * total) if rng is None else int(rng.binomial(total, p))
 
-    def _swap(self, steps: list[list[int]], share: int, vocab: Vocab, rng: np.random.Generator) -> list[Segment]:
+    def _swap(self, steps: list[list[int]], share: int, vocab: Vocab, rng: Generator | None) -> list[Segment]:
+        """Pauses in the place of swapped tokens; without random numbers from the front, as prompts have them."""
         chain = [token for step in steps for token in step]
-        if self.switch == "random" and not self.always:
+        if self.switch == "random" and rng is not None and not self.always:
             mask = rng.random(len(chain)) < share / WHOLE
         else:
             mask = np.arange(len(chain)) < self._swapped(steps, share, rng)

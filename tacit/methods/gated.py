@@ -4,7 +4,7 @@ loss, and how often a row of an earlier stage is met again."""
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+from numpy.random import Generator
 from pydantic import Field
 
 from tacit.example import Encoded
@@ -38,15 +38,15 @@ class Gated(Method):
         return self.gate.gone(stage) if self.gate else stage
 
     @abstractmethod
-    def row(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> Layout:
+    def row(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> Layout:
         """An example at a stage."""
 
     @abstractmethod
     def stages_of(self, ex: Encoded, stage: int) -> int:
         """How many of the stages before this one differ for an example."""
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
-        if self.replay and stage and rng.random() < self.replay:
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
+        if self.replay and stage and rng is not None and rng.random() < self.replay:
             earlier = int(rng.integers(self.stages_of(ex, stage)))
             return {"main": self.row(ex, vocab, earlier, rng) + Layout(Segment(REPEATED, ()))}
         return {"main": self.row(ex, vocab, stage, rng)}

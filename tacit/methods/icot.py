@@ -3,7 +3,7 @@
 
 from typing import Literal
 
-import numpy as np
+from numpy.random import Generator
 
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
@@ -27,8 +27,8 @@ class Icot(Gated):
     def stage(self, at: Progress) -> int:
         return self.removal.count(at)
 
-    def row(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> Layout:
-        gone = self._tokens(ex, stage)
+    def row(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> Layout:
+        gone = EVERYTHING if stage is None else self._tokens(ex, stage)
         if gone < EVERYTHING:
             gone += self.removal.offset(rng)
         chain = [token for step in ex.steps for token in step]

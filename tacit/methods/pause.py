@@ -5,7 +5,7 @@ of the vector differs. With `curriculum` the written steps give way to pauses st
 before an answer that is learned without steps from the start.
 """
 
-import numpy as np
+from numpy.random import Generator
 
 from tacit.example import Encoded
 from tacit.layout import Layout
@@ -24,7 +24,7 @@ class Pause(Staged):
     def thinking(self) -> Thinking:
         return Thinking(feedback="pause")
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         gone, blocks = self.replaced(len(ex.steps), stage, rng) if self.curriculum else (len(ex.steps), self.max_stage)
         thought = vocab.thought(blocks * self.latents_per_step)
         return {"main": Layout(question(ex), *thought, steps(ex, gone), cue(ex), answer(ex, vocab))}

@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-import numpy as np
+from numpy.random import Generator
 from pydantic import Field, model_validator
 
 from tacit.methods.base import Progress
@@ -49,9 +49,9 @@ class Removal(Settings):
         gone = self.start_from + max(0, at.step - started) // pace
         return EVERYTHING if self.all_beyond is not None and gone >= self.all_beyond else gone
 
-    def offset(self, rng: np.random.Generator) -> int:
-        """The further tokens that one example loses. The tail beyond 99 counts as 99."""
-        if self.smoothing is None:
+    def offset(self, rng: Generator | None) -> int:
+        """The further tokens that one example loses; without random numbers, none. The tail beyond 99 counts as 99."""
+        if self.smoothing is None or rng is None:
             return 0
         return min(99, int(rng.exponential() / self.smoothing))
 

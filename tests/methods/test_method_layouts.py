@@ -36,14 +36,46 @@ def main(method, stage, example=EXAMPLE):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_asks_what_it_learned_to_answer(name):
     """The last prompt starts the last layout, no question is learned, and something is."""
-    kind = resolve(METHODS, name, "method")
-    method = kind(gate=Gate(stages=6)) if name == "filler" else kind()
-    last = 50 if name != "icot" else EVERYTHING
-    layout, prompt = main(method, last), method.prompt(EXAMPLE, VOCAB)
+    method = resolve(METHODS, name, "method")()
+    layout, prompt = main(method, None), method.prompt(EXAMPLE, VOCAB)
     assert layout.ids[: len(prompt)] == prompt.ids
     assert layout.positions[: len(prompt)] == prompt.positions
     assert all(label == -100 for label in layout.labels[: len(EXAMPLE.question)])
     assert layout.labels[-1] == VOCAB.eos
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_can_be_read_without_chance(name):
+    method = resolve(METHODS, name, "method")()
+    for stage in (0, 1, 2, None):
+        first, again = (method.layouts(EXAMPLE, VOCAB, stage, None)["main"] for _ in range(2))
+        prompt = method.prompt(EXAMPLE, VOCAB, stage)
+        assert first == again and first.ids[: len(prompt)] == prompt.ids
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Icot(removal=Removal(smoothing=0.1)),
+        Filler(switch="random"),
+        Filler(gate=Gate(stages=6), removal=Removal(smoothing=0.1)),
+        Coconut(mix=1.0),
+    ],
+    ids=["smoothing", "random-switch", "smoothing-before-pauses", "mix"],
+)
+def test_only_random_numbers_vary_a_layout(method):
+    """Twin: with them, rows of one stage differ."""
+    stage = WHOLE // 2 if isinstance(method, Filler) and method.switch == "random" else 1
+    drawn = {tuple(method.layouts(EXAMPLE, VOCAB, stage, np.random.default_rng(i))["main"].ids) for i in range(30)}
+    assert len(drawn) > 1
+    assert len({tuple(method.layouts(EXAMPLE, VOCAB, stage, None)["main"].ids) for _ in range(30)}) == 1
+
+
+def test_the_last_stage_is_the_one_that_a_trained_model_is_asked_in():
+    pairs = [(Coconut(), 4), (Pause(), 9), (NoThoughts(), 4), (Icot(), EVERYTHING), (Filler(), WHOLE)]
+    pairs += [(Filler(gate=Gate(stages=6)), 6), (Filler(gate=Gate(stages=3), switch="depth"), 3)]
+    for method, last in pairs:
+        assert main(method, None) == main(method, last), method
 
 
 @pytest.mark.parametrize(
