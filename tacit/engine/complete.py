@@ -67,6 +67,8 @@ class _Row:
     alive: bool = True
     span: int = 0
     """Silent steps of the thought under way."""
+    ends: int = 0
+    """End-of-text tokens so far."""
 
 
 def complete(
@@ -270,7 +272,8 @@ class _Sampler:
         row.done.latents += step
         if not sampled:
             return
-        if token == self.vocab.eos:
+        row.ends += token == self.vocab.eos
+        if row.ends == row.sampling.ends:
             row.done.stopped = "eos"
         elif token not in self.silent:
             row.written.append(token)

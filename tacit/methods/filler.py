@@ -13,7 +13,7 @@ from pydantic import Field
 from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
-from tacit.methods.base import Progress, answer, cue, question
+from tacit.methods.base import Progress, answer, cue, opening, question
 from tacit.methods.gated import Gated
 from tacit.methods.removal import Removal
 from tacit.vocab import Vocab
@@ -61,7 +61,8 @@ class Filler(Gated):
             steps = self._cut(steps, removed + self.removal.offset(rng))
         elif self.pauses:
             self._keep_promise(ex)
-        return Layout(question(ex), *self._swap(steps, share, vocab, rng), cue(ex), answer(ex, vocab))
+        swapped = self._swap(steps, share, vocab, rng)
+        return Layout(question(ex), *opening(ex), *swapped, cue(ex), answer(ex, vocab))
 
     def stages_of(self, ex: Encoded, stage: int) -> int:
         units = len(ex.steps) if self.switch == "depth" else sum(map(len, ex.steps))
@@ -73,12 +74,14 @@ class Filler(Gated):
         steps = [list(step) for step in ex.steps]
         if stage is None or self.always:
             fed = self.pauses or self._pauses(sum(map(len, steps)))
-            return Layout(question(ex), Segment("pause", (vocab.extra[PAUSE],) * fed), cue(ex, 0.0))
+            pauses = Segment("pause", (vocab.extra[PAUSE],) * fed)
+            return Layout(question(ex), *opening(ex, 0.0), pauses, cue(ex, 0.0))
         share = stage if self.gate else divmod(stage, WHOLE + 1)[1]
         done = self._swapped(steps, share, None)
-        pieces = [] if not done else [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))]
         written = sum(map(len, steps)) > done
-        return Layout(question(ex), *pieces, *([] if written else [cue(ex, 0.0)]))
+        pieces = [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))] if done else []
+        pieces += [] if written else [cue(ex, 0.0)]
+        return Layout(question(ex), *(opening(ex, 0.0) if pieces else ()), *pieces)
 
     def _keep_promise(self, ex: Encoded) -> None:
         tokens = sum(map(len, ex.steps))

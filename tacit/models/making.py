@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tacit.errors import DataError, ModelError
-from tacit.example import Example, Template
+from tacit.example import EOS, Example, Template
 from tacit.models.adapters import add_lora, is_adapted, merged_model
 from tacit.models.folder import load_parts, read_facts
 from tacit.models.loading import load_base, load_tokenizer
@@ -158,22 +158,22 @@ def _texts(examples: Iterable[Example], template: Template) -> list[str]:
         raise ModelError(
             "template.kind chat needs the chat template of an instruct model; set model.path to one, or template.kind: plain"
         )
-    texts = [template.cue] if template.cue else []
+    template = template.model_copy(update={name: part.replace(EOS, "") for name, part in template.words().items()})
+    texts = [words for words in (template.cue, template.opening) if words]
     for example in examples:
         if example.text:
             texts.append(example.text)
             continue
         texts.append(template.question.replace("{question}", example.question))
-        texts += [template.step.replace("{step}", step) for step in example.steps]
+        texts += template.steps(example)
         texts.append(template.answer.replace("{answer}", example.answer))
     return texts
 
 
 def _around(template: Template) -> list[str]:
     """The words of the template itself."""
-    slots = {"{question}", "{step}", "{answer}"}
-    said = f"{template.question} {template.step} {template.cue} {template.answer}".split()
-    return [word for word in said if word not in slots]
+    slots = {"{question}", "{step}", "{answer}", EOS}
+    return [word for part in template.words().values() for word in part.split() if word not in slots]
 
 
 def check_tokenizer(tokenizer: Any, examples: Sequence[Example], template: Template) -> None:
