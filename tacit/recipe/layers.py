@@ -15,7 +15,7 @@ from tacit.registry import resolve
 
 RIVALS = [
     ("model.path", "model.tiny", ["model.tokenizer", "model.vocabulary"]),
-    ("model.tiny", "model.path", ["model.revision", "model.init_tokens"]),
+    ("model.tiny", "model.path", ["model.revision", "model.init_tokens", "model.fresh", "model.positions"]),
     ("train.steps", "train.epochs", []),
     ("train.epochs", "train.steps", []),
 ]
