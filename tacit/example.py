@@ -20,6 +20,7 @@ Ids = tuple[int, ...]
 
 # Pieces per call of the tokenizer: enough to hide the cost of a call, few enough to bound what is alive at once.
 PIECES = 65_536
+EOS = "{eos}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +113,15 @@ class Template(Settings):
     """Words around the question; with kind chat, those of the user message."""
     step: str = "{step}\n"
     """Words around each step."""
+    opening: str = ""
+    """Fixed words that the model writes before its steps, and still writes when no step is left; may be empty."""
+    closing: str = ""
+    """Fixed words behind the last step. They belong to it: where it is removed or replaced, so are they."""
     cue: str = "### "
     """The fixed words that announce the answer; may be empty."""
     answer: str = "{answer}"
-    """Words around the answer. The end-of-text token is not part of it: layouts add it."""
+    """Words around the answer. The end-of-text token is not part of it: layouts add it. Where one is wanted elsewhere, as
+    between the steps and the answer, {eos} in any of these words stands for it."""
     bos: bool | None = None
     """Start the question with the tokenizer's BOS (its EOS where it has none): true or false. null does what the
     tokenizer does; with kind symbolic it means false, and with kind chat the chat template decides."""
@@ -131,6 +137,21 @@ class Template(Settings):
             raise ValueError(f"{value!r} must contain {{{info.field_name}}} exactly once")
         return value
 
+    def words(self) -> dict[str, str]:
+        """The fields that are words, in the order of a row."""
+        return {name: getattr(self, name) for name in ("question", "opening", "step", "closing", "cue", "answer")}
+
+    def filled(self, tokenizer: Any) -> "Template":
+        """With the tokenizer's end-of-text token in the place of {eos}."""
+        words = {name: part.replace(EOS, tokenizer.eos_token) for name, part in self.words().items() if EOS in part}
+        return self.model_copy(update=words) if words else self
+
+    def steps_in(self, text: str) -> str:
+        """What was written as steps: everything up to the cue, without the opening."""
+        cue = self.cue.strip()
+        before = text.rsplit(cue, 1)[0] if cue else text
+        return before.lstrip().removeprefix(self.opening.strip())
+
     def questions(self, examples: Iterable[Example], tokenizer: Any) -> list[str]:
         """The text of each question; a chat template is applied here. Documents have none."""
         texts = [self.question.replace("{question}", example.question) for example in examples]
@@ -145,6 +166,11 @@ class Template(Settings):
         chats = [[*start, {"role": "user", "content": text.strip()}] for text in texts]
         return tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False, **self.chat_options)
 
+    def steps(self, example: Example) -> list[str]:
+        """The text of each step."""
+        texts = [self.step.replace("{step}", step) for step in example.steps]
+        return [*texts[:-1], texts[-1] + self.closing] if texts else []
+
 
 class Encoded(NamedTuple):
     """An example in ids. A document has its text as `answer` and nothing else, but for a BOS."""
@@ -154,13 +180,14 @@ class Encoded(NamedTuple):
     steps: tuple[Ids, ...]
     cue: Ids
     answer: Ids
+    opening: Ids = ()
 
 
 def encode(examples: Sequence[Example], tokenizer: Any, template: Template | None = None) -> list[Encoded]:
     """Every example in ids, each piece tokenised alone; a BOS, where there is one, starts the question."""
-    template = template or Template()
+    template = (template or Template()).filled(tokenizer)
     start = _bos(tokenizer, template)
-    cue = _pieces([template.cue], tokenizer, template)[0]
+    fixed = _pieces([template.cue, template.opening], tokenizer, template)
     encoded: list[Encoded] = []
     block: list[Example] = []
     waiting = 0
@@ -168,19 +195,21 @@ def encode(examples: Sequence[Example], tokenizer: Any, template: Template | Non
         block.append(example)
         waiting += 2 + len(example.steps)
         if waiting >= PIECES:
-            encoded += _encode_block(block, tokenizer, template, start, cue)
+            encoded += _encode_block(block, tokenizer, template, start, *fixed)
             block, waiting = [], 0
-    return encoded + _encode_block(block, tokenizer, template, start, cue)
+    return encoded + _encode_block(block, tokenizer, template, start, *fixed)
 
 
-def _encode_block(block: list[Example], tokenizer: Any, template: Template, start: Ids, cue: Ids) -> list[Encoded]:
+def _encode_block(
+    block: list[Example], tokenizer: Any, template: Template, start: Ids, cue: Ids, opening: Ids
+) -> list[Encoded]:
     asked = [example for example in block if not example.text]
     pieces = template.questions(asked, tokenizer) if asked else []
     for example in block:
         if example.text:
             pieces.append(example.text)
         else:
-            pieces += [template.step.replace("{step}", step) for step in example.steps]
+            pieces += template.steps(example)
             pieces.append(template.answer.replace("{answer}", example.answer))
     ids = _pieces(pieces, tokenizer, template)
     questions, rest = iter(ids[: len(asked)]), iter(ids[len(asked) :])
@@ -190,7 +219,7 @@ def _encode_block(block: list[Example], tokenizer: Any, template: Template, star
             row = Encoded(example.id, start, (), (), next(rest))
         else:
             steps = tuple([next(rest) for _ in example.steps])
-            row = Encoded(example.id, start + next(questions), steps, cue, next(rest))
+            row = Encoded(example.id, start + next(questions), steps, cue, next(rest), opening)
         # An example with a question and no answer is a prompt: somebody is asking, and nothing is learned from it.
         if not (row.question or example.text) or (not row.answer and (example.answer or example.text)):
             field = "text" if example.text else "answer" if row.question else "question"

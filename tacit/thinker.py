@@ -94,7 +94,9 @@ class Thinker(nn.Module):
     def forward(self, batch: Batch, **options) -> Trace:
         return run(self, batch, **options)
 
-    def complete(self, prompts: Sequence[Layout], sampling: Sampling | None = None, **options) -> list[Completion]:
+    def complete(
+        self, prompts: Sequence[Layout], sampling: Sampling | Sequence[Sampling] | None = None, **options
+    ) -> list[Completion]:
         return complete(self, prompts, sampling, **options)
 
     def generate(self, texts: Sequence[str] | str, **sampling) -> "list[Answer]":

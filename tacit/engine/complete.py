@@ -68,10 +68,13 @@ class _Row:
     alive: bool = True
     span: int = 0
     """Silent steps of the thought under way."""
+    ends: int = 0
+    """End-of-text tokens so far."""
 
     def count(self, token: int, vocab: Vocab, limit: int | None) -> None:
         """Take account of a chosen token, which may end the row. `limit`: positions that the model has."""
-        if token == vocab.eos:
+        self.ends += token == vocab.eos
+        if self.ends == self.sampling.ends:
             self.done.stopped = "eos"
         elif token not in vocab.unwritten:
             self.written.append(token)

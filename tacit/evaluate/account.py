@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from tacit.engine.complete import Completion
+from tacit.layout import Layout
 from tacit.vocab import Vocab
 
 SILENT, FILLER, WRITTEN = "silent", "filler", "written"
@@ -63,9 +64,8 @@ def _kinds(done: Completion, vocab: Vocab, said: list[int]) -> Iterator[str | No
             yield SILENT if token == vocab.latent else FILLER if filler else None
     names = [segment.name for segment in done.prompt.segments if len(segment.ids)]
     inside = "open" in names and "close" not in names[names.index("open") :]
-    for token in done.ids:
-        if token == vocab.eos:
-            return
+    ended = done.ids[-1:] == [vocab.eos] and done.stopped in ("", "eos")
+    for token in done.ids[:-1] if ended else done.ids:
         if token in (vocab.open, vocab.close):
             inside = token == vocab.open
             yield None
@@ -78,6 +78,12 @@ def _kinds(done: Completion, vocab: Vocab, said: list[int]) -> Iterator[str | No
         else:
             said.append(token)
             yield None
+
+
+def ends(prompt: Layout, cue: Sequence[int], vocab: Vocab) -> int:
+    """How many end-of-text tokens a completion has: one, and those of a cue that is still to be written."""
+    announced = any(segment.name == "cue" for segment in prompt.segments)
+    return 1 if announced else 1 + list(cue).count(vocab.eos)
 
 
 def after_cue(ids: Sequence[int], cue: Sequence[int]) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tacit.engine.sampling import Sampling
 from tacit.errors import TacitError
-from tacit.evaluate.account import Thought, account
+from tacit.evaluate.account import Thought, account, ends
 from tacit.evaluate.subject import method_of, template_of
 from tacit.example import Example, encode
 from tacit.registry import nearest
@@ -42,7 +42,12 @@ def generate(
     asked = encode([Example(question=text) for text in texts], thinker.tokenizer, template)
     prompts = [method.prompt(one, thinker.vocab) for one in asked]
     answers = []
-    for one, done in zip(asked, thinker.complete(prompts, Sampling(**sampling), on_token=on_token)):
+    rule = Sampling(**sampling)
+    each = [
+        rule.model_copy(update={"ends": ends(p, one.cue, thinker.vocab)}) if "ends" not in sampling else rule
+        for p, one in zip(prompts, asked)
+    ]
+    for one, done in zip(asked, thinker.complete(prompts, each, on_token=on_token)):
         parts = account(done, one.cue, thinker.vocab)
         answers.append(Answer(done.text, parts.thoughts, done.latents, sum(done.logprobs)))
     return answers

@@ -15,7 +15,7 @@ from tacit.answers import cot_match
 from tacit.engine.complete import Completion
 from tacit.engine.sampling import Sampling
 from tacit.errors import DataError, TacitError
-from tacit.evaluate.account import account
+from tacit.evaluate.account import account, ends
 from tacit.evaluate.choices import Asked, right_choices
 from tacit.evaluate.flops import price, work
 from tacit.evaluate.ranks import gathered, share
@@ -65,6 +65,7 @@ def evaluate_split(
     prompt; `choices` also scores the two answers that a question offers. `on_progress(answered, of)` counts this process's
     answers. In a process group every process takes a part, and all get the whole report."""
     _check(examples, task, settings)
+    template = template.filled(thinker.tokenizer)
     task = task.model_copy(update={"template": template})
     mine = share(list(enumerate(examples)))
     start = time.perf_counter()
@@ -72,7 +73,8 @@ def evaluate_split(
     prompts = [method.prompt(one, thinker.vocab, stage) for one in encoded]
     if latents is not None:
         prompts = [with_latents(prompt, latents, thinker.vocab) for prompt in prompts]
-    answers = _ask(thinker, prompts, [example for _, example in mine], settings, on_progress)
+    stops = [ends(prompt, one.cue, thinker.vocab) for prompt, one in zip(prompts, encoded)]
+    answers = _ask(thinker, prompts, stops, [example for _, example in mine], settings, on_progress)
     asked = [Asked(number, example, one.cue, group) for (number, example), one, group in zip(mine, encoded, answers)]
     right = right_choices(thinker, task, asked, settings.batch) if choices else {}
     found = _grade(thinker, method, task, asked, right)
@@ -101,10 +103,13 @@ def task_name(task: Task) -> str:
     return next((name for name, target in TASKS.items() if target in known), cls.__name__)
 
 
-def _ask(thinker, prompts: list[Layout], examples: list[Example], settings, on_progress) -> list[list[Completion]]:
+def _ask(
+    thinker, prompts: list[Layout], stops: list[int], examples: list[Example], settings, on_progress
+) -> list[list[Completion]]:
     """The completions of every prompt, as many as there are samples."""
     samples, answered = settings.samples, 0
-    sampling = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature, logprobs=False)
+    rule = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature, logprobs=False)
+    rules = {count: rule.model_copy(update={"ends": count}) for count in set(stops)}
 
     def done(_: int) -> None:
         nonlocal answered
@@ -114,7 +119,7 @@ def _ask(thinker, prompts: list[Layout], examples: list[Example], settings, on_p
 
     completions = thinker.complete(
         [prompt for prompt in prompts for _ in range(samples)],
-        sampling,
+        [rules[count] for count in stops for _ in range(samples)],
         slots=settings.batch,
         draws=[draw(example, sample) for example in examples for sample in range(samples)],
         on_done=done,
@@ -156,7 +161,7 @@ def _grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[in
     for number, example, cue, completions in asked:
         for sample, done in enumerate(completions):
             parts, cost = account(done, cue, thinker.vocab), work(done, thinker.vocab)
-            grade = task.grade(example, done.text)
+            grade, said = task.grade(example, done.text), task.template.steps_in(done.text)
             row = {
                 "id": example.id or str(number),
                 "prompt": thinker.tokenizer.decode(done.prompt.ids),
@@ -175,7 +180,7 @@ def _grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[in
                 answer_tokens=parts.answer_tokens,
                 forwards=cost.forwards,
                 flops=cost.flops(costs),
-                steps_match=cot_match(example.steps, done.text, example.question) if example.steps else None,
+                steps_match=cot_match(example.steps, said, example.question) if example.steps else None,
                 verdict=task.verdict(example, done.text, parts.latents // per_step),
                 choice=right.get((number, sample)),
             )

@@ -35,6 +35,8 @@ class Progress(NamedTuple):
     """Optimizer steps planned."""
     per_epoch: float = 1.0
     """Optimizer steps in one pass over the training examples."""
+    chain: int = 1 << 20
+    """Tokens of the longest chain of written steps."""
 
 
 @dataclass
@@ -129,9 +131,14 @@ def question(ex: Encoded) -> Segment:
     return Segment("question", ex.question)
 
 
+def opening(ex: Encoded, learn: float = 1.0) -> tuple[Segment, ...]:
+    """What the model writes before its steps, if anything."""
+    return (Segment("steps", ex.opening, learn),) if ex.opening else ()
+
+
 def steps(ex: Encoded, start: int = 0, learn: float = 1.0) -> Segment:
-    """The written steps from number `start` on."""
-    return Segment("steps", [i for step in ex.steps[start:] for i in step], learn)
+    """The written steps from number `start` on, behind the opening."""
+    return Segment("steps", [*ex.opening, *(i for step in ex.steps[start:] for i in step)], learn)
 
 
 def cue(ex: Encoded, learn: float = 1.0) -> Segment:

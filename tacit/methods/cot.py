@@ -26,7 +26,7 @@ class NoCot(Method):
     """Question, answer."""
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        return {"main": Layout(question(ex), cue(ex), answer(ex, vocab))}
+        return {"main": Layout(question(ex), steps(ex, len(ex.steps)), cue(ex), answer(ex, vocab))}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         return Layout(question(ex))

@@ -14,7 +14,7 @@ from pydantic import Field
 from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
-from tacit.methods.base import Progress, answer, cue, question
+from tacit.methods.base import Progress, answer, cue, opening, question
 from tacit.methods.gated import Gated
 from tacit.methods.removal import Removal
 from tacit.vocab import Vocab
@@ -65,7 +65,8 @@ class Filler(Gated):
             steps = self._cut(steps, removed + self.removal.offset(rng))
         elif self.pauses and rng is not None:
             self._keep_promise(ex)
-        return Layout(question(ex), *self._swap(steps, share, vocab, rng), cue(ex), answer(ex, vocab))
+        swapped = self._swap(steps, share, vocab, rng)
+        return Layout(question(ex), *opening(ex), *swapped, cue(ex), answer(ex, vocab))
 
     def stages_of(self, ex: Encoded, stage: int) -> int:
         units = len(ex.steps) if self.switch == "depth" else sum(map(len, ex.steps))
@@ -79,14 +80,15 @@ class Filler(Gated):
             return Layout(*self._asked(ex, vocab), cue(ex, 0.0))
         share = stage if self.gate else divmod(stage, WHOLE + 1)[1]
         done = self._swapped(steps, share, None)
-        pieces = [] if not done else [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))]
         written = sum(map(len, steps)) > done
-        return Layout(question(ex), *pieces, *([] if written else [cue(ex, 0.0)]))
+        pieces = [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))] if done else []
+        pieces += [] if written else [cue(ex, 0.0)]
+        return Layout(question(ex), *(opening(ex, 0.0) if pieces else ()), *pieces)
 
-    def _asked(self, ex: Encoded, vocab: Vocab, learn: float = 0.0) -> tuple[Segment, Segment]:
+    def _asked(self, ex: Encoded, vocab: Vocab, learn: float = 0.0) -> tuple[Segment, ...]:
         """What a trained model starts from: every step is pauses."""
         count = self.pauses or self._pauses(sum(map(len, ex.steps)))
-        return question(ex), Segment("pause", (vocab.extra[PAUSE],) * count, learn)
+        return question(ex), *opening(ex, learn), Segment("pause", (vocab.extra[PAUSE],) * count, learn)
 
     def _keep_promise(self, ex: Encoded) -> None:
         tokens = sum(map(len, ex.steps))

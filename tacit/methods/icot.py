@@ -7,7 +7,7 @@ from numpy.random import Generator
 
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
-from tacit.methods.base import Progress, answer, cue
+from tacit.methods.base import Progress, answer, cue, opening
 from tacit.methods.gated import Gated
 from tacit.methods.removal import EVERYTHING, Removal
 from tacit.vocab import Vocab
@@ -35,7 +35,7 @@ class Icot(Gated):
         start, end = self.removal.span(len(chain), gone)
         cut = end - start
         before, after = chain[:start], chain[end:]
-        pieces = self._question(ex, cut if start == 0 else 0)
+        pieces = [*self._question(ex, cut if start == 0 else 0), *opening(ex)]
         if before and cut and self.positions == "keep":
             pieces += [Segment("steps", before[:-1], 1.0), Segment("steps", before[-1:], 1.0, skip=cut)]
         elif before:

@@ -47,7 +47,11 @@ class Removal(Settings):
         started = max(self.from_step, math.ceil(self.pretrain_epochs * at.per_epoch))
         pace = self.every or max(1, round(at.per_epoch / self.per_epoch))
         gone = self.start_from + max(0, at.step - started) // pace
-        return EVERYTHING if self.all_beyond is not None and gone >= self.all_beyond else gone
+        # What is longer than every chain is everything: the stage ends there, and no optimizer is reset for nothing.
+        most = max(1, at.chain)
+        if self.all_beyond is not None:
+            most = min(most, self.all_beyond)
+        return EVERYTHING if gone >= most else gone
 
     def offset(self, rng: Generator | None) -> int:
         """The further tokens that one example loses; without random numbers, none. The tail beyond 99 counts as 99."""

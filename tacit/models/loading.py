@@ -8,6 +8,7 @@ from tacit.errors import ModelError
 from tacit.models.adapters import base_of, load_adapters
 from tacit.models.folder import no_bars
 from tacit.models.places import find_file, find_folder, find_weights, unreachable
+from tacit.models.wrapped import architecture_of, is_wrapped, load_wrapped, words_of
 
 FEWEST = 0.9
 """Published models round their tables up, by a few hundredths at most; a table with more unused rows is another model's."""
@@ -20,13 +21,19 @@ def load_base(
     tokenizer: str = "auto",
     dtype: torch.dtype = torch.float32,
     attention: str = "auto",
+    fresh: bool = False,
 ) -> tuple[Any, Any]:
-    """The language model and its tokenizer; with adapters, if those are what the place holds."""
+    """The language model and its tokenizer; with adapters, if those are what the place holds. `fresh` takes the
+    architecture and draws the weights."""
     place = find_weights(name)
     kernel = {} if attention == "auto" else {"attn_implementation": attention}
     words = _tokenizer(place, revision, tokenizer)
     with no_bars():
-        if find_file(place, "adapter_config.json", revision) is None:
+        if fresh:
+            model = _drawn(place, revision, dtype=dtype, **kernel)
+        elif is_wrapped(place, revision):
+            model = load_wrapped(place, revision, dtype=dtype, **kernel)
+        elif find_file(place, "adapter_config.json", revision) is None:
             model = _weights(place, dtype=dtype, revision=revision, **kernel)
         else:
             base, version = base_of(place, revision)
@@ -64,8 +71,29 @@ def _weights(place: str, **options: Any) -> Any:
     return model
 
 
+def _drawn(place: str, revision: str | None, **options: Any) -> Any:
+    """The architecture of a place with new weights, from the global random numbers."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_config(read_config(place, revision), **options)
+
+
+def read_config(name: str, revision: str | None = None) -> Any:
+    """The configuration of a model."""
+    from transformers import AutoConfig
+
+    import tacit.models.gru  # noqa: F401 (teaches the library our recurrent models)
+
+    place = architecture_of(find_weights(name), revision)
+    try:
+        return AutoConfig.from_pretrained(place, revision=revision)
+    except (OSError, ValueError) as error:
+        raise ModelError(unreachable(place, error)) from error
+
+
 def _tokenizer(place: str, revision: str | None, given: str) -> Any:
     """The tokenizer of the weights. Another one must give every token the same id, or the weights mean nothing."""
+    place = words_of(place, revision)
     if given == "auto":
         return load_tokenizer(place, revision)
     other = load_tokenizer(given)
@@ -107,19 +135,14 @@ def _check_vocabulary(tokenizer: Any, model: Any, name: str) -> None:
 
 def empty_model(model: Any, tokens: int, vocab: Any) -> Any:
     """The model of a recipe without storage, for counting: its weights are neither read nor made."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    import tacit.models.gru  # noqa: F401 (teaches the library our recurrent models)
     from tacit.models.scratch import build
 
     with torch.device("meta"):
         if model.path is None:
             return build(model.tiny, tokens, eos=vocab.eos, pad=vocab.pad)
-        try:
-            config = AutoConfig.from_pretrained(find_weights(model.path), revision=model.revision)
-        except (OSError, ValueError) as error:
-            raise ModelError(unreachable(model.path, error)) from error
-        made = AutoModelForCausalLM.from_config(config)
+        made = AutoModelForCausalLM.from_config(read_config(model.path, model.revision))
         if tokens > made.get_input_embeddings().weight.shape[0]:
             made.resize_token_embeddings(tokens, mean_resizing=False)
         return made

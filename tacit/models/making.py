@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tacit.errors import DataError, ModelError
-from tacit.example import Example, Template
+from tacit.example import EOS, Example, Template
 from tacit.models.adapters import add_lora, is_adapted, merged_model
 from tacit.models.folder import load_parts, read_facts
 from tacit.models.loading import load_base, load_tokenizer
 from tacit.models.places import find_weights
+from tacit.models.positions import grow_positions
 from tacit.models.scratch import build
 from tacit.models.tokenizers import bpe_tokenizer, character_tokenizer, check_round_trip, word_tokenizer
 from tacit.models.tokens import THOUGHT, add_tokens, token_ids, with_tokens
+from tacit.models.wrapped import words_of
 from tacit.thinker import Thinker
 from tacit.thinking import Thinking
 from tacit.vocab import Vocab
@@ -55,8 +57,8 @@ def vocabulary_of(recipe: "Recipe", examples: Sequence[Example]) -> tuple[Any, V
     if model.path is None:
         tokenizer = _own_tokenizer(model, *_written(recipe, examples))
     else:
-        tokenizer = load_tokenizer(find_weights(model.path) if model.tokenizer == "auto" else model.tokenizer)
-    return tokenizer, add_tokens(tokenizer, recipe.method.settings.tokens)
+        tokenizer = load_tokenizer(words_of(find_weights(model.path)) if model.tokenizer == "auto" else model.tokenizer)
+    return tokenizer, add_tokens(tokenizer, recipe.method.settings.tokens, model.tokens)
 
 
 def _written(recipe: "Recipe", examples: Sequence[Example]) -> tuple[list[str], list[str] | None]:
@@ -84,11 +86,11 @@ def make_thinker(
         if model.path is not None:
             return _from_weights(model, thinking, tokens, precision)
         tokenizer = _own_tokenizer(model, texts, words)
-        vocab = add_tokens(tokenizer, tokens)
+        vocab = add_tokens(tokenizer, tokens, model.tokens)
         base: Any = build(model.tiny, len(tokenizer), eos=vocab.eos, pad=vocab.pad, seed=seed)
         base.to(_dtype(model, precision))
         if model.lora is not None:
-            base = add_lora(base, model.lora, token_ids(vocab))
+            base = add_lora(base, model.lora, _trained_rows(vocab, tokenizer, model))
         return Thinker(base, tokenizer, vocab, thinking)
 
 
@@ -96,7 +98,7 @@ def _from_weights(model: Any, thinking: Thinking, tokens: Sequence[str], precisi
     """A warm start: another run's learned parts come along, if thoughts are made as they were there."""
     place = find_weights(model.path)
     facts = read_facts(place, model.revision)
-    if facts is not None:
+    if facts is not None and not model.fresh:
         _refuse_other_thoughts(facts["thinking"], thinking, model.path)
     base, tokenizer = load_base(
         place,
@@ -104,6 +106,7 @@ def _from_weights(model: Any, thinking: Thinking, tokens: Sequence[str], precisi
         tokenizer=model.tokenizer,
         dtype=_dtype(model, precision),
         attention=model.attention,
+        fresh=model.fresh,
     )
     if is_adapted(base):
         if model.lora is not None:
@@ -112,13 +115,20 @@ def _from_weights(model: Any, thinking: Thinking, tokens: Sequence[str], precisi
                 f"{model.path} DIR) and set model.path: DIR, or set model.lora: null to train all weights"
             )
         base = merged_model(base).to(_dtype(model, precision))
-    vocab = with_tokens(base, tokenizer, tokens, model.init_tokens)
+    if model.positions is not None:
+        grow_positions(base, model.positions)
+    vocab = with_tokens(base, tokenizer, tokens, model.init_tokens, model.tokens)
     if model.lora is not None:
-        base = add_lora(base, model.lora, token_ids(vocab), model.revision)
+        base = add_lora(base, model.lora, _trained_rows(vocab, tokenizer, model), model.revision)
     thinker = Thinker(base, tokenizer, vocab, thinking)
-    if facts is not None and facts["thinking"].feedback == thinking.feedback:
+    if facts is not None and facts["thinking"].feedback == thinking.feedback and not model.fresh:
         load_parts(thinker, place, model.revision)
     return thinker
+
+
+def _trained_rows(vocab: Vocab, tokenizer: Any, model: Any) -> list[int]:
+    """Tokens whose rows are learned beside adapters: those that were added."""
+    return [*token_ids(vocab), *tokenizer.convert_tokens_to_ids(model.tokens)]
 
 
 def _refuse_other_thoughts(saved: Thinking, wanted: Thinking, path: str) -> None:
@@ -158,22 +168,22 @@ def _texts(examples: Iterable[Example], template: Template) -> list[str]:
         raise ModelError(
             "template.kind chat needs the chat template of an instruct model; set model.path to one, or template.kind: plain"
         )
-    texts = [template.cue] if template.cue else []
+    template = template.model_copy(update={name: part.replace(EOS, "") for name, part in template.words().items()})
+    texts = [words for words in (template.cue, template.opening) if words]
     for example in examples:
         if example.text:
             texts.append(example.text)
             continue
         texts.append(template.question.replace("{question}", example.question))
-        texts += [template.step.replace("{step}", step) for step in example.steps]
+        texts += template.steps(example)
         texts.append(template.answer.replace("{answer}", example.answer))
     return texts
 
 
 def _around(template: Template) -> list[str]:
     """The words of the template itself."""
-    slots = {"{question}", "{step}", "{answer}"}
-    said = f"{template.question} {template.step} {template.cue} {template.answer}".split()
-    return [word for word in said if word not in slots]
+    slots = {"{question}", "{step}", "{answer}", EOS}
+    return [word for part in template.words().values() for word in part.split() if word not in slots]
 
 
 def check_tokenizer(tokenizer: Any, examples: Sequence[Example], template: Template) -> None:

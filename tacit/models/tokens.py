@@ -12,12 +12,13 @@ from tacit.vocab import CLOSE, LATENT, OPEN, Vocab
 THOUGHT = (OPEN, LATENT, CLOSE)
 
 
-def add_tokens(tokenizer, more: Sequence[str] = ()) -> Vocab:
-    """Find or add the thought tokens and `more`. They are ordinary tokens: they show in decoded text."""
+def add_tokens(tokenizer, more: Sequence[str] = (), words: Sequence[str] = ()) -> Vocab:
+    """Find or add the thought tokens and `more`, and `words`, which mean nothing to the engine. They are ordinary tokens:
+    they show in decoded text."""
     from transformers import AddedToken
 
     known = tokenizer.get_vocab()
-    fresh = [t for t in (*THOUGHT, *more) if t not in known]
+    fresh = [t for t in (*THOUGHT, *more, *words) if t not in known]
     tokenizer.add_tokens([AddedToken(t, normalized=False, special=False) for t in fresh])
     return find_tokens(tokenizer, more)
 
@@ -39,11 +40,11 @@ def token_ids(vocab: Vocab) -> list[int]:
     return [vocab.open, vocab.latent, vocab.close, *vocab.extra.values()]
 
 
-def with_tokens(model, tokenizer, more: Sequence[str] = (), start: str = "mean") -> Vocab:
+def with_tokens(model, tokenizer, more: Sequence[str] = (), start: str = "mean", words: Sequence[str] = ()) -> Vocab:
     """`add_tokens`, and `make_rows` for those that the model had no rows for."""
     before = set(tokenizer.get_vocab().values())
-    vocab = add_tokens(tokenizer, more)
-    fresh = [i for i in token_ids(vocab) if i not in before]
+    vocab = add_tokens(tokenizer, more, words)
+    fresh = sorted(set(tokenizer.get_vocab().values()) - before)
     if fresh:
         make_rows(model, tokenizer, fresh, start)
     return vocab

@@ -15,7 +15,7 @@ from tacit.registry import resolve
 
 RIVALS = [
     ("model.path", "model.tiny", ["model.tokenizer", "model.vocabulary"]),
-    ("model.tiny", "model.path", ["model.revision", "model.init_tokens"]),
+    ("model.tiny", "model.path", ["model.revision", "model.init_tokens", "model.fresh", "model.positions"]),
     ("train.steps", "train.epochs", []),
     ("train.epochs", "train.steps", []),
 ]
@@ -83,6 +83,7 @@ def shrink(layer: Layer) -> Layer:
     values |= {"train.batch": 8, "train.micro_batch": "auto", "train.tokens_per_batch": None}
     values |= {"train.warmup": 0, "train.warmup_per_stage": False, "train.optimizer": "adamw", "train.track": "none"}
     values |= {"model.attention": "auto"}
+    values |= {f"task.{split}_rows": 32 for split in ("train", "valid", "test") if f"task.{split}_rows" in layer}
     if _under("model.path", layer):
         # Any text can be written in byte pairs, and in far fewer of them than characters.
         values |= {"model.tokenizer": "bpe", "model.vocabulary": 512}

@@ -82,6 +82,19 @@ def _model(model: Model) -> Iterator[Conflict]:
             f"a {model.tiny.family} has no linear maps to adapt; set model.lora: null",
             ("model.lora", "model.tiny.family"),
         )
+    if model.tiny is not None and model.fresh:
+        yield Conflict("a model from scratch is fresh anyway; set model.fresh: false", ("model.fresh", "model.tiny"))
+    if model.tiny is not None and model.positions is not None:
+        yield Conflict(
+            f"a model from scratch is built with its positions; set model.tiny.positions: {model.positions} instead",
+            ("model.positions", "model.tiny"),
+        )
+    if model.lora is not None and (model.positions is not None or model.fresh):
+        yield Conflict(
+            "adapters stand beside the base as it was published, so neither its positions nor its weights can be other "
+            "ones; set model.lora: null",
+            ("model.lora", "model.positions", "model.fresh"),
+        )
     if model.init_tokens != "mean" and model.tiny is not None:
         yield Conflict(
             "a model from scratch has no learned rows to start thought tokens from; set model.init_tokens: mean",

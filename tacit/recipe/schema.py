@@ -45,6 +45,13 @@ class Model(Settings):
     """How many tokens a bpe tokenizer may have."""
     lora: Lora | None = None
     """Adapters instead of full training."""
+    fresh: bool = False
+    """Take only the architecture and the tokenizer of `path`, and draw the weights anew from train.seed."""
+    positions: Count | None = None
+    """Grow the learned position table of `path` to so many positions; new rows start as copies of the last. Models that
+    compute their positions, such as rotary ones, have no table and need none."""
+    tokens: list[str] = Field(default_factory=list)
+    """Words of the template that become one token each, such as <|start|>, where the tokenizer does not know them."""
     init_tokens: str = "mean"
     """The token whose embedding the new thought tokens start from, such as <<, or mean for the average of all rows."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flex_attention"] = "auto"

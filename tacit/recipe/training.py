@@ -89,8 +89,8 @@ class Train(Settings):
     """How silent steps are computed."""
     checkpointing: bool = False
     """Trade time for memory by computing activations again in the backward pass."""
-    save_every: Count | None = None
-    """Steps between checkpoints; null saves only the final model."""
+    save_every: Count | Literal["epoch"] | None = None
+    """Steps between checkpoints, or epoch for one behind every pass; null saves only the final model."""
     keep: Count = 3
     """How many checkpoints stay on disk: the newest ones, and the best."""
     log_every: Count = 10
@@ -104,8 +104,8 @@ class Train(Settings):
 class Eval(Settings):
     """Evaluation: prompts are answered by generation and graded by the task."""
 
-    every: Count | None = None
-    """Steps between evaluations; null evaluates only at the end."""
+    every: Count | Literal["epoch"] | None = None
+    """Steps between evaluations, or epoch for one behind every pass; null evaluates only at the end."""
     limit: Count | None = None
     """Evaluate on the first so many examples only."""
     split: str = "valid"

@@ -3,7 +3,7 @@
 | format | a row is |
 |---|---|
 | `rows` | an object with question, steps, answer (or text): our own schema, Coconut's and ProsQA's files |
-| `icot` | a line `question||steps #### answer`, or an object with that line under `text` |
+| `icot` | a line `question||steps #### answer`, or an object with that line under `text`, or in two under `input`, `output` |
 | `gsm8k` | an object whose answer holds the solution, `<<a*b=c>>` marks and `#### answer` in it |
 | `text` | a document |
 """
@@ -37,6 +37,8 @@ class Reading(Settings):
     """For format gsm8k: the steps are its <<a*b=c>> marks, or the sentences of the solution without the marks."""
     documents: Documents = "file"
     """For plain text: a document is the whole file, a paragraph (between empty lines), or a line."""
+    even: bool = False
+    """Every row must have as many words in question, steps and answer as the first: other rows are refused."""
 
 
 def read_file(path: Path, reading: Reading, prefix: str = "") -> Iterator[Example]:
@@ -52,20 +54,41 @@ def read_file(path: Path, reading: Reading, prefix: str = "") -> Iterator[Exampl
 
 def read_rows(rows: Iterator[Raw], reading: Reading, prefix: str = "", name: str = "the data") -> Iterator[Example]:
     """The examples of raw rows; rows without an id are numbered behind `prefix`."""
-    format, number = reading.format, 0
+    format, number, first = reading.format, 0, None
     for number, (place, row) in enumerate(rows, 1):
         if reading.columns:
             row = _renamed(row, reading.columns, place)
         if format == "auto":
             format = detect(row)
-        yield _parse(format, row, place, f"{prefix}{number}", reading)
+        example = _parse(format, row, place, f"{prefix}{number}", reading)
+        if reading.even:
+            first = first or (place, _lengths(example))
+            _check_even(example, place, *first)
+        yield example
     if not number:
         raise DataError(f"{name}: has no rows")
 
 
+def _lengths(example: Example) -> dict[str, int]:
+    words = {"question": example.question, "steps": " ".join(example.steps), "answer": example.answer}
+    return {field: len(text.split()) for field, text in words.items()}
+
+
+def _check_even(example: Example, place: str, first: str, wanted: dict[str, int]) -> None:
+    for field, count in _lengths(example).items():
+        if count != wanted[field]:
+            text = " ".join(example.steps) if field == "steps" else getattr(example, field)
+            told = f"{count} words where {first} has {wanted[field]}, and all rows are to be alike: {_cut(text)}"
+            raise fault(place, field, told)
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}…")
+
+
 def detect(row: Any) -> Format:
     """The format by one row. A row that fits nothing is read as our own, whose complaints are the clearest."""
-    line = row.get("text") if isinstance(row, Mapping) else row
+    line = _line(row)
     if isinstance(line, str):
         return "icot" if "||" in line and "####" in line else "rows" if isinstance(row, Mapping) else "text"
     if isinstance(row, Mapping) and "steps" not in row and "####" in str(row.get("answer")):
@@ -75,8 +98,7 @@ def detect(row: Any) -> Format:
 
 def _parse(format: Format, row: Any, place: str, id: str, reading: Reading) -> Example:
     if format == "icot":
-        line = row.get("text") if isinstance(row, Mapping) else row
-        return parse_icot(check_text(line, "text" if isinstance(row, Mapping) else "line", place), place, id)
+        return parse_icot(check_text(_line(row), "text" if isinstance(row, Mapping) else "line", place), place, id)
     if format == "gsm8k":
         return _parse_gsm8k(row, place, id, reading.steps)
     if format == "text":
@@ -85,13 +107,33 @@ def _parse(format: Format, row: Any, place: str, id: str, reading: Reading) -> E
     return from_row(row, place, id)
 
 
+def _line(row: Any) -> Any:
+    """The line of text that a row is, has, or was cut into."""
+    if not isinstance(row, Mapping):
+        return row
+    if "text" not in row and "question" not in row and "####" in str(row.get("output")):
+        return f"{row.get('input')}||{row['output']}"
+    return row.get("text")
+
+
+def icot_line(example: Example) -> str:
+    """The example as a line; `parse_icot` reads it back."""
+    return f"{example.question}||{' '.join(example.steps)} #### {example.answer}"
+
+
 def parse_icot(line: str, place: str = "line", id: str = "") -> Example:
     """`question||steps #### answer`, for equations, for multiplication and for sentences."""
     question, bar, rest = line.partition("||")
     if not bar or "||" in rest:
-        raise fault(place, "line", f"expected question||steps #### answer with one ||, got {line.count('||')} of them")
+        raise fault(
+            place,
+            "line",
+            f"expected question||steps #### answer with one ||, got {line.count('||')} of them in {_cut(line)}",
+        )
     if rest.count("####") != 1:
-        raise fault(place, "line", f"expected one #### before the answer, got {rest.count('####')} of them")
+        raise fault(
+            place, "line", f"expected one #### before the answer, got {rest.count('####')} of them in {_cut(rest)}"
+        )
     cot, answer = rest.split("####")
     question, answer = check_text(question, "question", place), check_text(answer, "answer", place)
     return Example(id, question.strip(), cot_steps(cot.strip()), answer.strip())

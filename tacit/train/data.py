@@ -157,7 +157,7 @@ def fingerprint(encoded: Sequence[Encoded]) -> str:
     """A hash of the examples' ids, to tell whether two runs saw the same data."""
     digest = hashlib.sha256()
     for row in encoded:
-        pieces = (row.question, *row.steps, row.cue, row.answer)
+        pieces = (row.question, *row.steps, row.cue, row.answer, *([row.opening] if row.opening else []))
         digest.update(np.array([-1, *map(len, pieces)], dtype=np.int32).tobytes())
         digest.update(np.fromiter(chain.from_iterable(pieces), dtype=np.int32).tobytes())
     return digest.hexdigest()[:32]

@@ -20,13 +20,15 @@ class Feed:
         self.train, self.method, self.encoded, self.vocab = train, method, encoded, vocab
         self.order = order_of(train, method, encoded, vocab)
         self.steps = train.steps or self.order.steps(train.epochs or 1.0)
+        self.chain = max(sum(map(len, row.steps)) for row in encoded)
         pacing = method.pacing()
         self.first = pacing.stage if pacing else self.stage(Position())
         self._lengths: dict[int, int] = {}
 
     def stage(self, at: Position) -> int:
         """Where a curriculum that does not listen stands."""
-        return self.method.stage(Progress(at.step, self.epoch(at), self.steps, self.order.steps(1.0)))
+        progress = Progress(at.step, self.epoch(at), self.steps, self.order.steps(1.0), self.chain)
+        return self.method.stage(progress)
 
     def epoch(self, at: Position) -> float:
         """Passes done before the next step."""

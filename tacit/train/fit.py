@@ -5,9 +5,9 @@ evaluation is a function that turns a thinker into numbers. The rest is here, in
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tacit
 from tacit.errors import TacitError
@@ -43,8 +43,10 @@ def fit(
     resume: Resume = None,
     evaluate: Evaluate | None = None,
     time_limit: float | None = None,
+    on_line: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Path:
-    """Train a thinker by a method; the run folder is returned. `time_limit` is in minutes.
+    """Train a thinker by a method; the run folder is returned. `time_limit` is in minutes. `on_line` is told every line of
+    metrics.jsonl as it is written.
 
     A run that reaches its time limit is saved and returns like a finished one, with `"status": "stopped"` in its
     manifest; a signal saves too and then raises `Interrupted`.
@@ -54,7 +56,7 @@ def fit(
     ranks = Ranks()
     limit = recipe.train.time_limit if time_limit is None else time_limit
     with RunFolder(folder, ranks.main) as run, Stopping(limit) as stopping:
-        loop = Loop(recipe, thinker, method, encoded, ranks, run, evaluate)
+        loop = Loop(recipe, thinker, method, encoded, ranks, run, evaluate, on_line)
         if loop.start(resume):
             loop.run(stopping)
     return run.path
@@ -72,10 +74,11 @@ class Loop:
         ranks: Ranks,
         folder: RunFolder,
         evaluate: Evaluate | None,
+        on_line: Callable[[Mapping[str, Any]], None] | None = None,
     ):
         self.recipe, self.train, self.method = recipe, recipe.train, method
         self.thinker, self.encoded = thinker.to(ranks.device), encoded
-        self.ranks, self.folder, self.evaluate = ranks, folder, evaluate
+        self.ranks, self.folder, self.evaluate, self.on_line = ranks, folder, evaluate, on_line
         self.feed = Feed(self.train, method, encoded, thinker.vocab)
         self.steps = self.feed.steps
         if self.train.checkpointing:
@@ -180,7 +183,9 @@ class Loop:
     def _stage(self) -> int:
         return self.pacing.stage if self.pacing else self.feed.stage(self.position)
 
-    def _due(self, every: int | None) -> bool:
+    def _due(self, every: int | Literal["epoch"] | None) -> bool:
+        if every == "epoch":
+            return int(self.feed.epoch(self.position)) > self.position.epoch
         return every is not None and self.position.step % every == 0
 
     def log(self, outcome: Outcome) -> None:
@@ -198,6 +203,8 @@ class Loop:
             assert self.track is not None
             self.folder.log(line)
             self.track.send(line)
+            if self.on_line:
+                self.on_line(line)
 
     def assess(self, stage: int | None) -> bool:
         """Evaluate without touching the random numbers of training. Says whether this is the best result so far."""

@@ -1,7 +1,7 @@
 """From the name of a recipe to a run folder: everything that the loop is given is made here."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +25,14 @@ def train(
     from_run: str | Path | None = None,
     tiny: bool = False,
     time_limit: float | None = None,
+    on_line: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Path:
     """Train by a recipe and return the run folder.
 
     `overrides` are dotted fields, as a mapping or as `key=value` words. `out` is the run folder. `resume` goes on from the
     newest checkpoint (True) or from that of a step; a folder that is not there yet is begun. `from_run` starts from the
     weights of another run or of any model folder. `tiny` makes the run as small as a test. `time_limit` is in minutes.
+    `on_line` is told every line of metrics.jsonl as it is written.
     """
     places = {"run.folder": out, "model.path": from_run}
     given = _with(overrides, {path: str(value) for path, value in places.items() if value is not None})
@@ -53,6 +55,7 @@ def train(
         resume=resume,
         evaluate=evaluation(recipe, folder),
         time_limit=time_limit,
+        on_line=on_line,
     )
 
 

@@ -19,6 +19,8 @@ import numpy as np
 
 from tacit.example import Encoded, Example, Template, encode
 
+FIXED = 4
+"""Pieces of an example besides its steps."""
 WORTH = 5_000
 """Fewer examples than this are tokenised faster than a file is found."""
 
@@ -42,7 +44,7 @@ def cache_folder() -> Path:
 
 
 def _key(examples: Sequence[Example], tokenizer: Any, template: Template) -> str:
-    digest = hashlib.sha256(template.model_dump_json().encode())
+    digest = hashlib.sha256(f"{FIXED} {template.model_dump_json()}".encode())
     backend = getattr(tokenizer, "backend_tokenizer", None)
     digest.update((backend.to_str() if backend else json.dumps(tokenizer.get_vocab(), sort_keys=True)).encode())
     digest.update(
@@ -57,7 +59,7 @@ def _key(examples: Sequence[Example], tokenizer: Any, template: Template) -> str
 
 def _write(file: Path, encoded: Sequence[Encoded]) -> None:
     """Whole or not at all; a cache that cannot be written is no reason to stop."""
-    pieces = [(row.question, row.cue, row.answer, *row.steps) for row in encoded]
+    pieces = [(row.question, row.cue, row.answer, row.opening, *row.steps) for row in encoded]
     partial = file.with_name(f"{file.stem}.{os.getpid()}.partial.npz")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +90,7 @@ def _read(file: Path) -> list[Encoded] | None:
     pieces = iter([tuple(flat[end - length : end]) for end, length in zip(ends, lengths)])
     rows = []
     for name, count in zip(names, counts):
-        question, cue, answer = next(pieces), next(pieces), next(pieces)
-        rows.append(Encoded(name, question, tuple([next(pieces) for _ in range(count - 3)]), cue, answer))
+        question, cue, answer, opening = next(pieces), next(pieces), next(pieces), next(pieces)
+        steps = tuple([next(pieces) for _ in range(count - FIXED)])
+        rows.append(Encoded(name, question, steps, cue, answer, opening))
     return rows
