@@ -45,6 +45,8 @@ class Model(Settings):
     """How many tokens a bpe tokenizer may have."""
     lora: Lora | None = None
     """Adapters instead of full training."""
+    train_only: Annotated[list[str], Field(min_length=1)] | None = None
+    """Freeze all weights but these: head, last_block, or patterns of parameter names such as *.mlp.*; null trains all."""
     init_tokens: str = "mean"
     """The token whose embedding the new thought tokens start from, such as <<, or mean for the average of all rows."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flex_attention"] = "auto"

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from pydantic import Field, model_validator
 
-from tacit.example import Template
+from tacit.example import Example, Template
+from tacit.tasks.base import Grade
 from tacit.tasks.blocks import BLOCK, Arrays, Solution
 from tacit.tasks.digit_rows import DigitRows, corrupt, shuffled
 
@@ -42,6 +43,10 @@ class Match2(DigitRows):
                 f"{SEQUENCES.shape[1]}; set a smaller length or dimension"
             )
         return self
+
+    def grade(self, example: Example, text: str) -> Grade:
+        """Nothing announces the answer: it is the last word."""
+        return super().grade(example, text.split()[-1] if text.split() else "")
 
     def words(self) -> list[str]:
         counts = [f"L{count}" for count in range(self.length + 1)]

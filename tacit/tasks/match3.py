@@ -28,9 +28,7 @@ ROUNDS = 2_000
 class Match3(DigitRows):
     """Three rows that sum to zero, in half of the instances. The others nearly have such a triple."""
 
-    template: Template = Template(
-        kind="symbolic", question="{question} P", step="{step}", cue="A", answer="{answer}"
-    )
+    template: Template = Template(kind="symbolic", question="{question} P", step="{step}", cue="A", answer="{answer}")
     """The words around question, steps and answer."""
     extractor: str = "exact@1"
     """How the answer is found in what the model wrote: True or False."""

@@ -35,7 +35,9 @@ class Parity(InBlocks):
     @model_validator(mode="after")
     def _enough_bits(self) -> "Parity":
         if (self.counted or 0) > self.bits:
-            raise ValueError(f"{self.counted} of {self.bits} bits cannot be counted; set counted to {self.bits} or less")
+            raise ValueError(
+                f"{self.counted} of {self.bits} bits cannot be counted; set counted to {self.bits} or less"
+            )
         return self
 
     def words(self) -> list[str]:

@@ -2,4 +2,5 @@
 
 CLAIMS: dict[str, object] = {
     "arithmetic-steps": "tacit.study.claims.arithmetic_steps:CLAIM",
+    "sum3-fillers": "tacit.study.claims.sum3_fillers:CLAIM",
 }
