@@ -7,6 +7,7 @@ import typer
 
 Out = Annotated[Path, typer.Option("--out", help="Where everything goes.")]
 ARMS = {"stepwise": "mult/2x2-filler", "control": "mult/2x2-control"}
+SAVING = ("train.save_every=1000", "train.keep=1")
 SHOWN = 3
 
 
@@ -30,7 +31,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     )
     failed: list[str] = []
     jobs = [
-        Job(arm, ["train", recipe, "train.save_every=1000", "train.keep=1", "--out", str(folders[arm]), "--resume"], out / f"{arm}.log")
+        Job(arm, ["train", recipe, *SAVING, "--out", str(folders[arm]), "--resume"], out / f"{arm}.log")
         for arm, recipe in ARMS.items()
         if not finished(folders[arm])
     ]

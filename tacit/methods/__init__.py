@@ -7,5 +7,6 @@ METHODS: dict[str, object] = {
     "coconut": "tacit.methods.coconut:Coconut",
     "icot": "tacit.methods.icot:Icot",
     "filler": "tacit.methods.filler:Filler",
+    "mixed": "tacit.methods.mixed:Mixed",
     "pause": "tacit.methods.pause:Pause",
 }

@@ -56,6 +56,14 @@ def _under(group: str, layer: Layer) -> list[str]:
     ]
 
 
+def _symbolic(layer: Layer) -> bool:
+    """Whether the task says itself that its texts are words of a fixed vocabulary."""
+    name = layer["task.name"].value if "task.name" in layer else None
+    known = isinstance(name, str) and name in REGISTRIES["task"]
+    template = resolve(REGISTRIES["task"], name, "task").model_fields["template"].default if known else None
+    return getattr(template, "kind", "") == "symbolic"
+
+
 def _fields(registry: Any, kind: str, name: Any) -> set[str]:
     """No fields for an unknown name: it is a fault of its own, and the old fields would only add noise."""
     return set(resolve(registry, name, kind).model_fields) if isinstance(name, str) and name in registry else set()
@@ -85,8 +93,9 @@ def shrink(layer: Layer) -> Layer:
     values |= {"model.attention": "auto"}
     values |= {f"task.{split}_rows": 32 for split in ("train", "valid", "test") if f"task.{split}_rows" in layer}
     if _under("model.path", layer):
-        # Any text can be written in byte pairs, and in far fewer of them than characters.
-        values |= {"model.tokenizer": "bpe", "model.vocabulary": 512}
+        # Any text can be written in byte pairs, and in far fewer of them than characters; symbols are words of their own.
+        words = _symbolic(layer)
+        values |= {"model.tokenizer": "word" if words else "bpe", "model.vocabulary": None if words else 512}
     if "task.name" in layer and layer["task.name"].value in STAND_INS and "task.path" not in layer:
         # Hundreds of megabytes from the hub are no part of two steps; a generated look-alike is laid out the same way.
         layer = {path: setting for path, setting in layer.items() if not path.startswith("task.")}

@@ -95,6 +95,11 @@ def _model(model: Model) -> Iterator[Conflict]:
             "ones; set model.lora: null",
             ("model.lora", "model.positions", "model.fresh"),
         )
+    if model.train_only is not None and model.lora is not None:
+        yield Conflict(
+            "lora freezes all weights beside its adapters already; set model.train_only: null, or model.lora: null",
+            ("model.train_only", "model.lora"),
+        )
     if model.init_tokens != "mean" and model.tiny is not None:
         yield Conflict(
             "a model from scratch has no learned rows to start thought tokens from; set model.init_tokens: mean",

@@ -52,6 +52,8 @@ class Model(Settings):
     compute their positions, such as rotary ones, have no table and need none."""
     tokens: list[str] = Field(default_factory=list)
     """Words of the template that become one token each, such as <|start|>, where the tokenizer does not know them."""
+    train_only: Annotated[list[str], Field(min_length=1)] | None = None
+    """Freeze all weights but these: head, last_block, or patterns of parameter names such as *.mlp.*; null trains all."""
     init_tokens: str = "mean"
     """The token whose embedding the new thought tokens start from, such as <<, or mean for the average of all rows."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flex_attention"] = "auto"

@@ -3,7 +3,11 @@
 TASKS: dict[str, object] = {
     "arithmetic": "tacit.tasks.arithmetic:Arithmetic",
     "gsm8k": "tacit.tasks.gsm8k:Gsm8k",
+    "match2": "tacit.tasks.match2:Match2",
+    "match3": "tacit.tasks.match3:Match3",
     "multiplication": "tacit.tasks.multiplication:Multiplication",
+    "parity": "tacit.tasks.parity:Parity",
+    "permutation": "tacit.tasks.permutation:Permutation",
     "prontoqa": "tacit.tasks.prontoqa:ProntoQA",
     "prosqa": "tacit.tasks.prosqa:ProsQA",
     "prosqa_symbolic": "tacit.tasks.prosqa:ProsQASymbolic",

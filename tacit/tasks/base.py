@@ -1,12 +1,12 @@
 """Where examples come from and how an answer is graded.
 
-A `Task` is a frozen set of fields: the same fields give the same examples on every machine. `Generated` is the parent
-of the tasks that make their examples up: train, valid and test cannot share a question, because a question's hash says
-where it lives.
+A `Task` is a frozen set of fields: the same fields give the same examples on every machine. `Drawn` is the parent of the
+tasks that make their examples up: train, valid and test cannot share a question, because a question's hash says where it
+lives. `Generated` draws them one by one; tasks that draw many at once give candidates themselves.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, get_args
@@ -98,7 +98,7 @@ def home(key: str, held_out: Mapping[Split, float] = HELD_OUT) -> Split:
     return "train"
 
 
-class Generated(Task):
+class Drawn(Task):
     """A task that draws its examples; each split has its own random numbers and its own questions."""
 
     seed: int = Field(default=0, ge=0)
@@ -111,12 +111,8 @@ class Generated(Task):
     """Examples of the test split."""
 
     @abstractmethod
-    def problem(self, rng: np.random.Generator) -> Any:
-        """Draw what is to be solved."""
-
-    @abstractmethod
-    def pose(self, problem: Any, rng: np.random.Generator) -> Example:
-        """Put a problem into words, with fresh names and order, so that it can be put again for another split."""
+    def candidates(self, split: Split, rng: np.random.Generator) -> Iterator[Example | None]:
+        """Questions that live in the split, without end and perhaps with repetitions; None for a draw that lives elsewhere."""
 
     def rows(self, split: Split) -> int:
         """How many examples the split has."""
@@ -126,13 +122,14 @@ class Generated(Task):
         """The random numbers of a split, which no other split and no other seed shares."""
         return np.random.default_rng([self.seed, SPLITS.index(split)])
 
-    def examples(self, split: Split) -> list[Example]:
+    def examples(self, split: Split) -> Iterable[Example]:
         check_split(split)
-        rng, wanted = self.rng(split), self.rows(split)
-        found: dict[str, Example] = {}
-        fruitless = 0
-        while len(found) < wanted:
-            example = self._posed(split, rng)
+        return self._different(split)
+
+    def _different(self, split: Split) -> Iterator[Example]:
+        wanted, fruitless = self.rows(split), 0
+        found: set[str] = set()
+        for example in self.candidates(split, self.rng(split)):
             if example is None or example.question in found:
                 fruitless += 1
                 if fruitless > FRUITLESS:
@@ -141,9 +138,30 @@ class Generated(Task):
                         f"of {wanted} for {split}; set {split}_rows lower, or make the problems larger"
                     )
                 continue
-            found[example.question] = replace(example, id=f"{split}-{len(found)}")
+            yield replace(example, id=f"{split}-{len(found)}")
+            found.add(example.question)
             fruitless = 0
-        return list(found.values())
+            if len(found) == wanted:
+                return
+
+
+class Generated(Drawn):
+    """A task that draws one problem after the other and can put the same problem in other words."""
+
+    @abstractmethod
+    def problem(self, rng: np.random.Generator) -> Any:
+        """Draw what is to be solved."""
+
+    @abstractmethod
+    def pose(self, problem: Any, rng: np.random.Generator) -> Example:
+        """Put a problem into words, with fresh names and order, so that it can be put again for another split."""
+
+    def examples(self, split: Split) -> list[Example]:
+        return list(super().examples(split))
+
+    def candidates(self, split: Split, rng: np.random.Generator) -> Iterator[Example | None]:
+        while True:
+            yield self._posed(split, rng)
 
     def _posed(self, split: Split, rng: np.random.Generator) -> Example | None:
         # A held-out split owns one question in sixteen, and wording a problem anew is cheaper than another problem.

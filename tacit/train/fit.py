@@ -22,7 +22,7 @@ from tacit.train.console import Console, duration
 from tacit.train.feed import Feed
 from tacit.train.folder import RunFolder
 from tacit.train.manifest import manifest, now
-from tacit.train.optim import forget, learning_rate, make_optimizer, set_rate
+from tacit.train.optim import forget, learn_only, learning_rate, make_optimizer, set_rate
 from tacit.train.random_state import random_state, restore_random, seed_all
 from tacit.train.ranks import Ranks
 from tacit.train.step import SKIPPED, Learner, Outcome, Stepper
@@ -83,6 +83,8 @@ class Loop:
         self.steps = self.feed.steps
         if self.train.checkpointing:
             _recompute_activations(thinker.model)
+        if recipe.model.train_only:
+            learn_only(thinker, recipe.model.train_only)
         self.optimizer = make_optimizer(thinker, self.train)
         self.console = Console(self.steps, ranks.main)
         self.track: Tracker | None = None

@@ -1,7 +1,8 @@
-"""The optimizer: which parameters decay, which learning rate a step has, what is forgotten when a stage changes."""
+"""The optimizer: what is learned and what decays, which learning rate a step has, what is forgotten when a stage changes."""
 
 import math
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from importlib import import_module
 
 import torch
@@ -9,11 +10,60 @@ from torch import nn
 
 from tacit.errors import TacitError
 from tacit.recipe.training import Train
+from tacit.registry import nearest
+from tacit.thinker import Thinker
+
+SHOWN = 8
+"""Names that a refusal lists."""
 
 
 def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
     """What is learned, by name; the order is that of the module and so always the same."""
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def learn_only(thinker: Thinker, wanted: Sequence[str]) -> None:
+    """Freeze what is not wanted: `head`, `last_block`, or patterns of parameter names. A frozen parameter gets no gradient
+    and no place in the optimizer, so nothing can move it, weight decay included."""
+    named = dict(thinker.named_parameters())
+    parts = {"head": _head(thinker), "last_block": _last_block(thinker)}
+    kept: set[int] = set()
+    for pattern in wanted:
+        found = {id(p) for p in parts[pattern].parameters()} if pattern in parts else set()
+        found |= {id(p) for name, p in named.items() if fnmatchcase(name, pattern)}
+        if not found:
+            raise _nothing_matches(pattern, list(named))
+        kept |= found
+    if "head" in wanted and thinker.door.embedding.weight is parts["head"].weight:
+        raise TacitError(
+            "model.train_only: head would train the embeddings too, since both are one table in this model. Leave head out, "
+            f"or name the table itself: {next(name for name, p in named.items() if p is parts['head'].weight)}"
+        )
+    for p in named.values():
+        p.requires_grad_(id(p) in kept and p.requires_grad)
+
+
+def _head(thinker: Thinker) -> nn.Module:
+    return thinker.model.get_output_embeddings()
+
+
+def _last_block(thinker: Thinker) -> nn.Module:
+    """The last member of the body's outermost list of modules, whatever its family calls them."""
+    lists = [m for m in thinker.door.body.modules() if isinstance(m, nn.ModuleList)]
+    return lists[0][-1] if lists else nn.Module()
+
+
+def _nothing_matches(pattern: str, names: list[str]) -> TacitError:
+    if pattern == "last_block":
+        return TacitError(
+            "model.train_only: last_block: the layers of this model are no separate modules; name parameters instead, such as "
+            f"{', '.join(names[-SHOWN:])}"
+        )
+    listed = ", ".join(names[:SHOWN]) + (f", … ({len(names)} in all)" if len(names) > SHOWN else "")
+    return TacitError(
+        f"model.train_only: no parameter's name matches {pattern!r}{nearest(pattern, ['head', 'last_block', *names])}. Set "
+        f"head, last_block, or a pattern such as *.mlp.* for names like {listed}"
+    )
 
 
 def parameter_groups(module: nn.Module, decay: float) -> list[dict]:
