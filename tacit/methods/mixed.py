@@ -64,23 +64,24 @@ class Mixed(Method):
             raise ValueError("cot, filler and none are all zero; set at least one of them")
         return self
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: np.random.Generator | None) -> dict[str, Layout]:
         learn = 1.0 if self.mask == "P" else 0.0
-        place = rng.random() * (self.cot + self.filler + self.none)
-        if place < self.cot:
-            middle = [steps(ex, learn=learn)]
-        elif place < self.cot + self.filler:
-            middle = self._fillers(ex, vocab, learn)
-        else:
-            middle = []
+        middle = self._middle(ex, vocab, learn)[self.ask if rng is None else self._drawn(rng)]
         return {"main": Layout(question(ex), *middle, cue(ex, learn), answer(ex, vocab, self.answer_weight))}
+
+    def _drawn(self, rng: np.random.Generator) -> Rendering:
+        place = rng.random() * (self.cot + self.filler + self.none)
+        return "cot" if place < self.cot else "filler" if place < self.cot + self.filler else "none"
+
+    def _middle(self, ex: Encoded, vocab: Vocab, learn: float) -> dict[Rendering, list[Segment]]:
+        """What stands between question and answer."""
+        return {"cot": [steps(ex, learn=learn)], "filler": self._fillers(ex, vocab, learn), "none": []}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         if self.ask == "cot":
             begun = [i for step in ex.steps for i in step][:1]
             return Layout(question(ex), *([Segment("steps", begun)] if begun else []))
-        middle = self._fillers(ex, vocab, 0.0) if self.ask == "filler" else []
-        return Layout(question(ex), *middle, cue(ex, 0.0))
+        return Layout(question(ex), *self._middle(ex, vocab, 0.0)[self.ask], cue(ex, 0.0))
 
     def _fillers(self, ex: Encoded, vocab: Vocab, learn: float) -> list[Segment]:
         pause = (vocab.extra[PAUSE],)
