@@ -210,11 +210,11 @@ class Batch:
         """(B, T) bool: the columns of every segment with this name."""
         if self.pattern is not None:
             return self._each(self.pattern.mask(name))
-        out = torch.zeros(self.shape, dtype=torch.bool)
-        for r, (layout, shift) in enumerate(zip(self.layouts, self.starts)):
+        out = np.zeros(self.shape, dtype=bool)
+        for row, layout, shift in zip(out, self.layouts, self.starts):
             for start, end in layout.pieces(name):
-                out[r, shift + start : shift + end] = True
-        return out.to(self.device, non_blocking=True)
+                row[shift + start : shift + end] = True
+        return torch.from_numpy(out).to(self.device, non_blocking=True)
 
     def has(self, name: str) -> Tensor:
         """(B,) bool: the rows with such a segment, be it empty."""

@@ -1,15 +1,21 @@
-"""The random numbers of examples: for each of them those of `np.random.default_rng([seed, epoch, index])`.
+"""The random numbers of examples, and what they decide.
 
-Making such a generator costs more than laying a row out, nearly all of it for hashing the three numbers one by one. So the
-hash is computed here for many examples at once; it is that of `np.random.SeedSequence`, which NumPy promises not to change.
+An example's numbers are those of `np.random.default_rng([seed, epoch, index])`. Making such a generator costs more than
+laying a row out, nearly all of it for hashing the three numbers one by one. So the hash is computed here for many examples
+at once; it is that of `np.random.SeedSequence`, which NumPy promises not to change.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 
+T = TypeVar("T")
+
 WORD = (1 << 32) - 1
+MOST = 10_000
+"""Outcomes that are remembered."""
 
 
 def generators(seed: int, picks: Sequence[tuple[int, int]]) -> Iterator[np.random.Generator]:
@@ -19,6 +25,76 @@ def generators(seed: int, picks: Sequence[tuple[int, int]]) -> Iterator[np.rando
     entropy = [np.full(len(pairs), word, dtype=np.uint32) for word in given]
     for state in _states([*entropy, pairs[:, 0], pairs[:, 1]]):
         yield np.random.Generator(np.random.PCG64(_Hashed(state)))
+
+
+class Forgettable(Exception):
+    """What chance decides does not come again: a number was drawn that is not whole, or there are too many outcomes."""
+
+
+class Decisions(Generic[T]):
+    """The outcomes of a function of a generator. It is called once for each different series of numbers that it draws,
+    which must be whole ones, since no other number is drawn twice."""
+
+    def __init__(self, decide: Callable[[Any], T]):
+        self.decide = decide
+        self.outcomes: list[T] = []
+        self._root: _Draw | int | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether nothing was left to chance."""
+        return isinstance(self._root, int)
+
+    def number(self, rng: np.random.Generator) -> int:
+        """The number of the outcome that a generator leads to."""
+        path: list[tuple[_Draw, int]] = []
+        at = self._root
+        while isinstance(at, _Draw):
+            drawn = at.draw(rng)
+            path.append((at, drawn))
+            at = at.leads_to.get(drawn)
+        return self._learn(rng, path) if at is None else at
+
+    def _learn(self, rng: np.random.Generator, path: "list[tuple[_Draw, int]]") -> int:
+        self.outcomes.append(self.decide(_Recorder(rng, path)))
+        number = len(self.outcomes) - 1
+        if number == MOST:
+            raise Forgettable
+        self._root = number
+        for draw, drawn in reversed(path):
+            draw.leads_to[drawn] = self._root
+            self._root = draw
+        return number
+
+
+class _Draw:
+    """A call of a generator, and what follows on each result: another draw, or the number of an outcome."""
+
+    def __init__(self, name: str, args: tuple, words: dict[str, Any]):
+        self.name, self.args, self.words = name, args, words
+        self.leads_to: dict[int, _Draw | int] = {}
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        return getattr(rng, self.name)(*self.args, **self.words)
+
+
+class _Recorder:
+    """A generator that first repeats what was drawn already, and notes what is drawn from then on."""
+
+    def __init__(self, rng: np.random.Generator, path: list[tuple[_Draw, int]]):
+        self._rng, self._path, self._repeated = rng, path, 0
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        return lambda *args, **words: self._drawn(_Draw(name, args, words))
+
+    def _drawn(self, draw: _Draw) -> int:
+        if self._repeated == len(self._path):
+            drawn = draw.draw(self._rng)
+            if not isinstance(drawn, int | np.integer):
+                raise Forgettable
+            self._path.append((draw, int(drawn)))
+        self._repeated += 1
+        return self._path[self._repeated - 1][1]
 
 
 class _Hashed(ISeedSequence):

@@ -3,11 +3,11 @@
 Where all questions are equally long, and so are all first steps, all second steps and so on, rows differ in nothing but
 their ids. So the ids of all examples become one table, made once, which stays on the device. A method lays out an example
 whose ids are holes, numbered like the columns of the table, and a batch is that pattern with its holes filled from the
-table. A method that draws random numbers lays out such an example for every row, and rows that come out alike share a
-pattern. The batches are those that rows laid out one by one would give.
+table. A method that draws random numbers has a pattern for each different series of them. The batches are those that rows
+laid out one by one would give.
 
 What a method must not do for this is look at the ids of an example. One that does is found out by comparison, and its rows
-are laid out one by one, as are those of a method that makes tensors in its own way.
+are laid out one by one, as are those of a method that makes tensors in its own way or draws more than whole numbers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ from tacit.batch import Batch
 from tacit.example import Encoded, Ids
 from tacit.layout import Layout
 from tacit.methods.base import Method
-from tacit.train.chance import generators
+from tacit.train.chance import Decisions, Forgettable, generators
 from tacit.vocab import Vocab
 
 Views = dict[str, Layout]
@@ -33,17 +33,6 @@ HOLE = 1 << 40
 """Ids from here on are columns of the table; no vocabulary is that large."""
 COMPARED = 32
 """Rows of a stage's first step that are laid out one by one as well."""
-
-
-class Drawn(Exception):
-    """A method asked for a random number."""
-
-
-class NoChance:
-    """In place of a generator: whoever asks it for anything is found out."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise Drawn
 
 
 class Unfit(Exception):
@@ -58,8 +47,7 @@ class Shapes:
         self.table = table  # (examples, columns), on the device
         self.example = _holes(encoded[0])
         self.stage: int | None = None
-        self.still: Views | None = None
-        """What every row of the stage is like, if nothing is left to chance."""
+        self.patterns: Decisions[Views]
         self.usable = True
         self.blank = lru_cache(8)(self._blank)
 
@@ -76,46 +64,38 @@ class Shapes:
         return cls(method, encoded, vocab, seed, torch.from_numpy(flat.reshape(len(encoded), -1)).to(device))
 
     def lay_out(self, picks: Sequence[tuple[int, int]], stage: int) -> "Shaped | None":
-        """The rows of (epoch, index). None where the method looks at ids, or complains: the rows themselves say why."""
-        if self.usable:
-            try:
-                if stage != self.stage:
-                    self._enter(stage, picks[:COMPARED])
-                patterns, kinds = ([self.still], np.zeros(len(picks), np.int64)) if self.still else self._drawn(picks)
-                return Shaped(self, patterns, kinds, np.fromiter((index for _, index in picks), np.int64, len(picks)))
-            except Unfit:
-                self.usable = False
-        return None
+        """The rows of (epoch, index). None where they must be laid out one by one: then the method draws more than whole
+        numbers, or looks at ids, or complains, and the rows themselves say of what."""
+        try:
+            if self.usable and stage != self.stage:
+                self._enter(stage, picks[:COMPARED])
+            return self._laid(picks) if self.usable else None
+        except (Unfit, Forgettable):
+            self.usable = False
+            return None
 
     def _enter(self, stage: int, picks: Sequence[tuple[int, int]]) -> None:
-        """Find out whether chance plays a part in a stage, and whether some of its rows are what they would be alone."""
+        """Forget the patterns of another stage, and see whether some rows are what they would be alone."""
         self.stage = stage
-        try:
-            self.still = self._views(self.example, NoChance())
-        except Drawn:
-            self.still = None
-        for (_, index), rng, again in zip(picks, generators(self.seed, picks), generators(self.seed, picks)):
-            row = self.encoded[index]
-            if _filled(self._views(self.example, rng), row) != self._views(row, again):
-                raise Unfit
+        self.patterns = Decisions(lambda rng: self._views(self.example, rng))
+        alone = [self._views(self.encoded[i], rng) for (_, i), rng in zip(picks, generators(self.seed, picks))]
+        if list(self._laid(picks)) != alone:
+            raise Unfit
 
     def _views(self, example: Encoded, rng: Any) -> Views:
         assert self.stage is not None
         try:
             return self.method.layouts(example, self.vocab, self.stage, rng)
-        except Drawn:
-            raise
         except Exception as error:
             raise Unfit from error
 
-    def _drawn(self, picks: Sequence[tuple[int, int]]) -> tuple[list[Views], np.ndarray]:
-        """The different patterns of rows that are left to chance, and which of them each row has."""
-        numbers: dict[Any, int] = {}
-        kinds = [
-            numbers.setdefault(tuple(self._views(self.example, rng).items()), len(numbers))
-            for rng in generators(self.seed, picks)
-        ]
-        return [dict(items) for items in numbers], np.array(kinds)
+    def _laid(self, picks: Sequence[tuple[int, int]]) -> "Shaped":
+        patterns = self.patterns
+        if patterns.certain:
+            kinds = np.zeros(len(picks), np.int64)
+        else:
+            kinds = np.array([patterns.number(rng) for rng in generators(self.seed, picks)])
+        return Shaped(self, patterns.outcomes, kinds, np.array([index for _, index in picks]))
 
     def _blank(self, layout: Layout, rows: int) -> Batch:
         """Rows that are all alike, their holes not filled."""
