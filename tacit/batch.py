@@ -41,9 +41,13 @@ class Batch:
     last_position: int
     thoughts: Tensor | None = None  # (B, T, H): vectors to use in latent columns instead of feedback
     extra: dict[str, Tensor] = field(default_factory=dict)
-    layouts: tuple[Layout, ...] = ()
+    layouts: Sequence[Layout] = ()
     starts: tuple[int, ...] = ()
     """The column of each row's first token."""
+    pattern: "Batch | None" = None
+    """Where many rows are alike: one of each kind, on the host."""
+    kinds: np.ndarray | None = None
+    """(B,) the row of the pattern that each row is like."""
 
     @classmethod
     def of(cls, layouts: Sequence[Layout], vocab: Vocab, align: Align = "latent") -> "Batch":
@@ -120,6 +124,36 @@ class Batch:
             starts=starts,
         )
 
+    def repeat(self, kinds: np.ndarray, device=None) -> "Batch":
+        """(P rows) -> (B rows), each of them like row `kinds[r]` of this one. Every row must be taken at least once, since
+        padding and latent columns stay as they are."""
+        device = self.device if device is None else device
+        small, which = self.to(device), torch.from_numpy(kinds).to(device, non_blocking=True)
+        learned = np.zeros(self.shape, dtype=bool)
+        learned.ravel()[self.sources.numpy() + 1] = True
+        at = torch.from_numpy(np.flatnonzero(learned[kinds])).to(device, non_blocking=True)
+        labels = small.labels.index_select(0, which)
+        weights = None
+        if small.weights is not None:
+            everywhere = torch.ones_like(small.labels, dtype=small.weights.dtype)
+            everywhere.view(-1)[small.sources + 1] = small.weights
+            weights = everywhere.index_select(0, which).flatten()[at]
+        return replace(
+            small,
+            ids=small.ids.index_select(0, which),
+            keep=small.keep.index_select(0, which),
+            labels=labels,
+            positions=small.positions.index_select(0, which),
+            latents=small.latents.index_select(0, which),
+            sources=at - 1,
+            targets=labels.flatten()[at],
+            weights=weights,
+            layouts=tuple([self.layouts[kind] for kind in kinds.tolist()]),
+            starts=tuple([self.starts[kind] for kind in kinds.tolist()]),
+            pattern=self,
+            kinds=kinds,
+        )
+
     @property
     def shape(self) -> tuple[int, int]:
         return self.ids.shape[0], self.ids.shape[1]
@@ -131,11 +165,27 @@ class Batch:
     @cached_property
     def learned(self) -> float:
         """How many tokens are learned (the sum of their weights): what a loss is divided by."""
-        return float(len(self.targets)) if self.weights is None else math.fsum(self.weights.tolist())
+        if self.weights is None:
+            return float(len(self.targets))
+        if self.pattern is None or self.kinds is None:
+            return math.fsum(self.weights.tolist())
+        assert self.pattern.weights is not None
+        # Exact, as the sum over all rows would be: a float32 times a count fits into a float64.
+        times = np.bincount(self.kinds)[self.pattern.sources // self.pattern.shape[1]]
+        return math.fsum((self.pattern.weights.double().numpy() * times).tolist())
+
+    @cached_property
+    def tokens(self) -> int:
+        """How many columns are no padding."""
+        if self.pattern is None or self.kinds is None:
+            return int(self.keep.sum())
+        return int(self.pattern.keep.sum(1).numpy()[self.kinds].sum())
 
     @cached_property
     def end(self) -> int:
         """Columns from here on predict nothing that is learned."""
+        if self.pattern is not None:
+            return self.pattern.end
         return int((self.sources % self.ids.shape[1]).max()) + 1 if len(self.sources) else self.ids.shape[1]
 
     def to(self, device) -> "Batch":
@@ -146,6 +196,8 @@ class Batch:
 
     def at(self, name: str, k: int) -> Tensor:
         """(B,) column of the k-th token of a segment; negative counts from its end."""
+        if self.pattern is not None:
+            return self._each(self.pattern.at(name, k))
         columns = []
         for layout, shift in zip(self.layouts, self.starts):
             start, end = layout.span(name)
@@ -156,11 +208,24 @@ class Batch:
 
     def mask(self, name: str) -> Tensor:
         """(B, T) bool: the columns of every segment with this name."""
-        out = torch.zeros(self.shape, dtype=torch.bool)
-        for r, (layout, shift) in enumerate(zip(self.layouts, self.starts)):
+        if self.pattern is not None:
+            return self._each(self.pattern.mask(name))
+        out = np.zeros(self.shape, dtype=bool)
+        for row, layout, shift in zip(out, self.layouts, self.starts):
             for start, end in layout.pieces(name):
-                out[r, shift + start : shift + end] = True
-        return out.to(self.device)
+                row[shift + start : shift + end] = True
+        return torch.from_numpy(out).to(self.device, non_blocking=True)
+
+    def has(self, name: str) -> Tensor:
+        """(B,) bool: the rows with such a segment, be it empty."""
+        if self.pattern is not None:
+            return self._each(self.pattern.has(name))
+        return torch.tensor([any(s.name == name for s in row.segments) for row in self.layouts], device=self.device)
+
+    def _each(self, pattern: Tensor) -> Tensor:
+        """What holds for the rows of the pattern, for every row."""
+        assert self.kinds is not None
+        return pattern[torch.from_numpy(self.kinds)].to(self.device, non_blocking=True)
 
 
 def _starts(rows: list[list[int]], lengths: list[int], latent: int, align: Align) -> list[int]:

@@ -30,7 +30,7 @@ class Staged(Method):
 
     def replaced(self, count: int, stage: int | None, rng: Generator | None) -> tuple[int, int]:
         """(written steps that go, blocks that come) for an example with `count` steps."""
-        if rng is not None and self.mix and rng.random() < self.mix:
+        if rng is not None and self.mix and rng.binomial(1, self.mix):
             stage = int(rng.integers(0, count + 1))
         if stage is None or stage > self.max_stage:
             return count, self.max_stage if self.pad_to_max else min(count, self.max_stage)

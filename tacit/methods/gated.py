@@ -46,7 +46,7 @@ class Gated(Method):
         """How many of the stages before this one differ for an example."""
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        if self.replay and stage and rng is not None and rng.random() < self.replay:
+        if self.replay and stage and rng is not None and rng.binomial(1, self.replay):
             earlier = int(rng.integers(self.stages_of(ex, stage)))
             return {"main": self.row(ex, vocab, earlier, rng) + Layout(Segment(REPEATED, ()))}
         return {"main": self.row(ex, vocab, stage, rng)}

@@ -57,7 +57,7 @@ class Removal(Settings):
         """The further tokens that one example loses; without random numbers, none. The tail beyond 99 counts as 99."""
         if self.smoothing is None or rng is None:
             return 0
-        return min(99, int(rng.exponential() / self.smoothing))
+        return min(100, int(rng.geometric(-math.expm1(-self.smoothing)))) - 1
 
     def span(self, length: int, gone: int) -> tuple[int, int]:
         """Which tokens of a chain of `length` are removed: (start, end)."""

@@ -23,7 +23,7 @@ def watched_loss(thinker, batch: Batch, count) -> Loss:
     total, hits = nll_and_hits(thinker, trace.hidden, batch, count)
     right = hits.to(total.dtype)
     columns = batch.sources + 1
-    fresh = _fresh(batch)[columns // batch.shape[1]]
+    fresh = ~batch.has(REPEATED)[columns // batch.shape[1]]  # rows of the current stage
     frontier = batch.mask("frontier").flatten()[columns] & fresh
     parts = {"nll": total.detach(), RIGHT + "tokens": right.sum(), SEEN + "tokens": right.new_tensor(len(right))}
     parts |= {RIGHT + "frontier": right[frontier].sum(), SEEN + "frontier": frontier.sum().to(right)}
@@ -31,11 +31,6 @@ def watched_loss(thinker, batch: Batch, count) -> Loss:
     for place in range(PLACES):
         parts |= {f"{RIGHT}end-{place}": hit[place], f"{SEEN}end-{place}": seen[place]}
     return Loss(total, parts)
-
-
-def _fresh(batch: Batch) -> torch.Tensor:
-    """(B,) rows of the current stage."""
-    return torch.tensor([all(s.name != REPEATED for s in row.segments) for row in batch.layouts], device=batch.device)
 
 
 def _places(right: torch.Tensor, columns: torch.Tensor, batch: Batch, fresh: torch.Tensor):

@@ -6,10 +6,10 @@ It does not know how many processes there are, so a run means the same on one an
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from tacit.example import Encoded
 from tacit.layout import Layout
 from tacit.methods.base import Lesson, Method, Progress
 from tacit.recipe.training import Train
+from tacit.train.chance import generators
+from tacit.train.shapes import Shaped
 from tacit.vocab import Vocab
 
 ORDER = 1 << 32
@@ -135,22 +137,35 @@ def lengths(train: Train, method: Method, encoded: Sequence[Encoded], vocab: Voc
     return longest
 
 
+class Rows(list[dict[str, Layout]]):
+    """The views of each row of a step, laid out one by one."""
+
+    def lengths(self) -> list[int]:
+        """The longest view of each row."""
+        return [max(map(len, row.values())) for row in self]
+
+    def only(self, which: Iterable[int]) -> "Rows":
+        """Some of the rows."""
+        return Rows(self[row] for row in which)
+
+    def tensors(self, method: Method, vocab: Vocab) -> dict[str, Any]:
+        """Views as tensors."""
+        return method.collate(self, vocab)
+
+
 def lay_out(
     method: Method, encoded: Sequence[Encoded], picks: Sequence[Pick], vocab: Vocab, stage: int, seed: int
-) -> list[dict[str, Layout]]:
+) -> Rows:
     """The views of each example at a stage. An example has random numbers of its own, whatever it shares a step with."""
-    return [
-        method.layouts(encoded[index], vocab, stage, np.random.default_rng([seed, epoch, index]))
-        for epoch, index in picks
-    ]
+    return Rows(
+        method.layouts(encoded[pick.index], vocab, stage, rng) for pick, rng in zip(picks, generators(seed, picks))
+    )
 
 
-def lessons(
-    method: Method, rows: Sequence[dict[str, Layout]], examples: Sequence[Encoded], vocab: Vocab, size: int
-) -> list[Lesson]:
+def lessons(method: Method, rows: Rows | Shaped, examples: Sequence[Encoded], vocab: Vocab, size: int) -> list[Lesson]:
     """Rows in micro-batches of at most `size`, as tensors."""
     cuts = _cuts(len(rows), size)
-    return [Lesson(method.collate(rows[a:b], vocab), b - a, examples[a:b]) for a, b in cuts]
+    return [Lesson(rows.only(range(a, b)).tensors(method, vocab), b - a, examples[a:b]) for a, b in cuts]
 
 
 def fingerprint(encoded: Sequence[Encoded]) -> str:

@@ -6,22 +6,22 @@ one batch of 8 is eight of 1 is two processes with 4 each: the same gradient.
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import compress
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
 
+from tacit.batch import Batch
 from tacit.errors import TacitError
 from tacit.example import Encoded
-from tacit.layout import Layout
 from tacit.methods.base import Lesson, Loss, Method
 from tacit.recipe.training import Train
 from tacit.thinker import Thinker
-from tacit.train.data import Pick, lay_out, lessons
+from tacit.train.data import Pick, Rows, lay_out, lessons
 from tacit.train.optim import clip, trainable
 from tacit.train.random_state import random_state, restore_random
 from tacit.train.ranks import Ranks
+from tacit.train.shapes import Shaped, Shapes
 
 T = TypeVar("T")
 
@@ -75,6 +75,7 @@ class Stepper:
         self.learner, self.optimizer, self.encoded = learner, optimizer, encoded
         self.train, self.ranks, self.say = train, ranks, say
         self.parameters = list(trainable(learner).values())
+        self.shapes = Shapes.of(learner.method, encoded, learner.thinker.vocab, train.seed, ranks.device)
         self.share = math.ceil(train.batch / ranks.count)
         self.micro = self.share if train.micro_batch == "auto" else min(train.micro_batch, self.share)
 
@@ -98,22 +99,21 @@ class Stepper:
         self.optimizer.step()
         return outcome._replace(grad_norm=norm)
 
-    def lay_out(self, picks: Sequence[Pick], stage: int) -> tuple[list[dict[str, Layout]], list[Encoded], float]:
+    def lay_out(self, picks: Sequence[Pick], stage: int) -> tuple[Rows | Shaped, list[Encoded], float]:
         """This process's share of the rows, and their weight: with fewer rows than processes, one is read for nothing,
         because all must take part. Rows that are too long are no part of it."""
         mine = picks[self.ranks.rank :: self.ranks.count] or picks[:1]
-        method, thinker, most = self.learner.method, self.learner.thinker, self.train.max_length
-        rows = lay_out(method, self.encoded, mine, thinker.vocab, stage, self.train.seed)
-        fit = [most is None or max(map(len, row.values())) <= most for row in rows]
-        weight = float(any(fit) and self.ranks.rank < len(picks))
-        if any(fit):
-            rows, mine = list(compress(rows, fit)), list(compress(mine, fit))
-        else:
-            shortest = min(range(len(rows)), key=lambda r: max(map(len, rows[r].values())))
-            rows, mine = [rows[shortest]], [mine[shortest]]
-        return rows, [self.encoded[pick.index] for pick in mine], weight
+        most, seed = self.train.max_length, self.train.seed
+        rows = self.shapes.lay_out(mine, stage) if self.shapes else None
+        if rows is None:
+            rows = lay_out(self.learner.method, self.encoded, mine, self.learner.thinker.vocab, stage, seed)
+        lengths = [0] * len(rows) if most is None else rows.lengths()
+        fit = [row for row, length in enumerate(lengths) if most is None or length <= most]
+        kept = fit or [lengths.index(min(lengths))]
+        weight = float(bool(fit) and self.ranks.rank < len(picks))
+        return rows.only(kept), [self.encoded[mine[row].index] for row in kept], weight
 
-    def _attempt(self, rows: list[dict[str, Layout]], examples: list[Encoded], weight: float) -> Outcome | None:
+    def _attempt(self, rows: Rows | Shaped, examples: list[Encoded], weight: float) -> Outcome | None:
         """Gradients of all micro-batches; None where memory ran out on any process, and the next attempt is smaller."""
         drawn = random_state() if self.train.micro_batch == "auto" else None
         self.optimizer.zero_grad(set_to_none=True)
@@ -132,7 +132,7 @@ class Stepper:
         restore_random(drawn)
         return None
 
-    def _act(self, rows: list[dict[str, Layout]], examples: list[Encoded]) -> list[Lesson]:
+    def _act(self, rows: Rows | Shaped, examples: list[Encoded]) -> list[Lesson]:
         thinker = self.learner.thinker
         # A step with more rows than usual has shorter ones: its micro-batches grow with it.
         size = math.ceil(self.micro * max(1.0, len(rows) / self.share))
@@ -187,6 +187,8 @@ def _total(made: Sequence[Lesson], weight: float) -> dict[str, float]:
 
 def _tokens(view: object) -> int:
     """A batch, or a trunk with tails; other views do not say."""
+    if isinstance(view, Batch):
+        return view.tokens
     parts = (view, getattr(view, "trunk", None))
     return sum(int(keep.sum()) for keep in (getattr(part, "keep", None) for part in parts) if keep is not None)
 
