@@ -22,6 +22,10 @@ Latents = Annotated[int | None, typer.Option("--latents", min=0, help="So many s
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Answers per question, at a temperature.")]
 Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help="1 where several samples are wanted.")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer, steps in words included.")]
+Check = Annotated[
+    str | None,
+    typer.Option("--check", help="generate, or verify: the same answers, but decode only what one read leaves open."),
+]
 Choices = Annotated[bool, typer.Option("--choices", help="Also compare the likelihoods of the answers on offer.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to a file.")]
 RowsFile = Annotated[Path | None, typer.Option("--rows", help="Write every answer to a file, one JSON object a line.")]
@@ -38,6 +42,7 @@ def eval(
     samples: Samples = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
+    check: Check = None,
     choices: Choices = False,
     json: Json = None,
     rows: RowsFile = None,
@@ -51,13 +56,13 @@ def eval(
         temperature = 1.0
     report = evaluate(
         run, task, data=data, split=split, batch=batch, limit=limit, latents=latents, samples=samples,
-        temperature=temperature, max_tokens=max_tokens, choices=choices, on_progress=Progress(),
+        temperature=temperature, max_tokens=max_tokens, check=check, choices=choices, on_progress=Progress(),
     )  # fmt: skip
     if rows:
         report.write_rows(rows)
     if json:
         json.write_text(dumps(report.summary(), indent=1) + "\n", encoding="utf-8")
-    print_report(report)
+    print_report(report, batch)
 
 
 class Progress:
@@ -80,26 +85,32 @@ class Progress:
         print(f"\r{done} of {of} answered, {left:.0f} s left  ", end=end, file=sys.stderr, flush=True)
 
 
-def print_report(report: "Report") -> None:
-    """The numbers as a table; what only some tasks have in tables of their own."""
+def print_report(report: "Report", batch: int | None = None) -> None:
+    """The numbers as a table; what only some tasks have in tables of their own. `batch`: the one that was asked for."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = {
         "accuracy": f"{report.accuracy:.2%} ± {report.stderr:.2%}  ({report.correct} of {report.n})",
+        "perplexity": _told(report.ppl, ".4g", "of a learned token, with the text before it given"),
+        "tokens right": _told(report.token_accuracy, ".2%", "of these"),
         "silent steps": f"{report.latents_mean:.2f}",
         "thought tokens": f"{report.thought_tokens_mean:.2f}",
         "answer tokens": f"{report.answer_tokens_mean:.2f}",
         "forwards": f"{report.forwards:,}  ({report.forwards / report.n:.1f} an answer)",
         "FLOPs": f"{report.flops:.3g}  ({report.flops / report.n:.3g} an answer)",
+        "answers a second": _told(
+            report.examples_per_second, ".3g", f"decoded at batch {batch}" if batch else "decoded"
+        ),
         "seconds": f"{report.seconds:.1f}",
         "task": f"{report.task}, answers found by {report.extractor}",
     }
     if report.cot_match is not None and report.thought_tokens_mean:
         rows["steps as in the data"] = f"{report.cot_match:.2%}"
     for name, value in rows.items():
-        table.add_row(name, value)
+        if value:
+            table.add_row(name, value)
     console = Console(highlight=False)
     console.print(table)
     for name, part in report.tables.items():
@@ -108,3 +119,7 @@ def print_report(report: "Report") -> None:
         for kind, share in part.items():
             extra.add_row(kind, f"{share:.2%}")
         console.print(extra)
+
+
+def _told(number: float | None, form: str, what: str) -> str:
+    return "" if number is None else f"{number:{form}}  ({what})"

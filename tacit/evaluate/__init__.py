@@ -28,7 +28,7 @@ def evaluate(
 
     The task is the model's own unless one is named, or a file of rows is given as `data`. `latents` sets the number of
     silent steps, `choices` also scores the answers a question offers; `settings` are fields of a recipe's section `eval`
-    (split, batch, max_tokens, temperature, samples).
+    (split, batch, max_tokens, temperature, samples, check).
     """
     from dataclasses import replace
 
@@ -38,7 +38,7 @@ def evaluate(
     subject = load_for_eval(model, task, data, limit=limit, **settings)
     report = evaluate_split(
         subject.thinker, subject.method, subject.task, subject.template, subject.examples, subject.settings,
-        latents=latents, choices=choices, on_progress=on_progress,
+        latents=latents, choices=choices, on_progress=on_progress, warm_up=True,
     )  # fmt: skip
     return replace(report, run=subject.run)
 

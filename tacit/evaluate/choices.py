@@ -5,7 +5,6 @@ Shapes: N learned tokens, T columns.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 
@@ -13,33 +12,25 @@ from tacit.batch import Batch
 from tacit.engine.complete import Completion
 from tacit.engine.run import run
 from tacit.evaluate.account import after_cue
-from tacit.example import Example, encode
+from tacit.evaluate.asking import Asked
+from tacit.example import encode
 from tacit.layout import Layout, Segment
 from tacit.objectives import token_nll
 from tacit.tasks.base import Task
 
 
-class Asked(NamedTuple):
-    """A question and what was answered to it."""
-
-    number: int
-    example: Example
-    cue: Sequence[int]
-    completions: Sequence[Completion]
-
-
 def right_choices(thinker, task: Task, asked: Sequence[Asked], batch: int) -> dict[tuple[int, int], bool]:
     """Whether the right choice is the likelier one, by question and sample; questions that offer nothing are left out."""
     places, offered, layouts = [], [], []
-    for number, example, cue, completions in asked:
-        pair = task.choices(example)
+    for one in asked:
+        pair = task.choices(one.example)
         if pair is None:
             continue
-        answers = encode([replace(example, answer=one) for one in pair], thinker.tokenizer, task.template)
-        for sample, done in enumerate(completions):
-            places.append((number, sample))
-            offered.append((example, *pair))
-            before = before_answer(done, cue)
+        answers = encode([replace(one.example, answer=words) for words in pair], thinker.tokenizer, task.template)
+        for sample, done in enumerate(one.completions):
+            places.append((one.number, sample))
+            offered.append((one.example, *pair))
+            before = before_answer(done, one.cue)
             layouts += [before + Layout(Segment("answer", (*a.answer, thinker.vocab.eos), 1.0)) for a in answers]
     scores = log_probabilities(thinker, layouts, batch)
     return {

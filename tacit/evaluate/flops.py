@@ -14,6 +14,7 @@ from typing import NamedTuple
 from torch import nn
 
 from tacit.engine.complete import Completion
+from tacit.layout import IGNORE, Layout
 from tacit.vocab import Vocab
 
 
@@ -60,9 +61,15 @@ class Work(NamedTuple):
     heads: int
     latents: int
 
+    def plus(self, other: "Work") -> "Work":
+        return Work(*map(sum, zip(self, other)))
+
     def flops(self, price: Price) -> int:
         bodies = price.column * self.columns + price.pair * self.pairs
         return bodies + price.head * self.heads + price.latent * self.latents
+
+
+NONE = Work(0, 0, 0, 0, 0)
 
 
 def work(done: Completion, vocab: Vocab) -> Work:
@@ -73,6 +80,32 @@ def work(done: Completion, vocab: Vocab) -> Work:
         pairs += width * seen
         forwards += 1
     return Work(forwards, seen, pairs, len(done.ids), done.latents)
+
+
+def reading_work(layout: Layout, thinker) -> Work:
+    """The reads of one layout that is scored, up to its last learned token, which is never read itself."""
+    learned = [column for column, label in enumerate(layout.labels) if label != IGNORE and column]
+    ids = layout.ids[: learned[-1]] if learned else layout.ids
+    latents = ids.count(thinker.vocab.latent)
+    pairs = columns = forwards = 0
+    for width, seen in _walk(ids, thinker):
+        columns, pairs, forwards = columns + width, pairs + width * seen, forwards + 1
+    return Work(forwards, columns, pairs, len(learned), latents)
+
+
+def _walk(ids: list[int], thinker) -> Iterator[tuple[int, int]]:
+    """(columns read, columns seen) of every read of a layout: a silent step begins a read of its own, unless what enters
+    there is known beforehand, or several rounds are made over all silent steps together."""
+    cuts = [column for column, token in enumerate(ids) if token == thinker.vocab.latent]
+    if not cuts or thinker.thinking.feedback == "pause":
+        yield len(ids), len(ids)
+    elif thinker.thinking.schedule == "jacobi":
+        first, after = cuts[0], cuts[-1] + 1
+        yield first, first
+        yield from [(after - first, after)] * thinker.thinking.rounds
+        yield len(ids) - first, len(ids)
+    else:
+        yield from ((end - start, end) for start, end in zip([0, *cuts], [*cuts, len(ids)]))
 
 
 def _reads(done: Completion, vocab: Vocab) -> Iterator[int]:

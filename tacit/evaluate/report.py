@@ -9,14 +9,15 @@ from typing import Any
 
 KEYS = (
     "accuracy", "stderr", "n", "correct", "seconds", "forwards", "flops", "latents_mean", "thought_tokens_mean",
-    "answer_tokens_mean", "extractor", "task", "run",
+    "answer_tokens_mean", "extractor", "task", "run", "ppl", "token_accuracy", "examples_per_second",
 )  # fmt: skip
-"""The keys of `tacit eval --json`; scripts parse them."""
+"""The keys of `tacit eval --json`; scripts parse them. Behind them come those of the tables, such as `place/0`."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of an evaluation. Costs are those of each question answered alone, so batches do not change them."""
+    """The outcome of an evaluation. Costs are those of each question answered alone, so batches do not change them. With
+    `check: verify` they are what was really spent: one read for a question, and decoding where that read was not enough."""
 
     accuracy: float
     stderr: float
@@ -36,23 +37,28 @@ class Report:
     extractor: str
     task: str
     run: str = ""
+    ppl: float | None = None
+    """Perplexity of the method's own layouts, teacher-forced, over all tokens that are learned: exp(loss / tokens)."""
+    token_accuracy: float | None = None
+    """Share of these tokens that were the likeliest."""
+    examples_per_second: float | None = None
+    """Completions a second while decoding, at the batch that was asked; None where nothing had to be decoded."""
     cot_match: float | None = None
     """Share of answers whose written steps are exactly the gold ones; None where there are none to write."""
     tables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """What only some tasks have: kinds of mistakes, scores of offered choices."""
+    """What only some tasks have: accuracy of each place, kinds of mistakes, scores of offered choices."""
     rows: Sequence[dict[str, Any]] = ()
     """One for each answer: the lines of `samples.jsonl`."""
 
     def summary(self) -> dict[str, Any]:
-        """The keys of `tacit eval --json`."""
-        return {key: getattr(self, key) for key in KEYS}
+        """What `tacit eval --json` writes."""
+        flat = {f"{table}/{name}": share for table, part in self.tables.items() for name, share in part.items()}
+        return {key: getattr(self, key) for key in KEYS} | flat
 
     def metrics(self) -> dict[str, float]:
         """The numbers, for a line of `metrics.jsonl`, without the prefix that tells them from those of training."""
-        numbers = {key: value for key, value in self.summary().items() if not isinstance(value, str)}
-        if self.cot_match is not None:
-            numbers["cot_match"] = self.cot_match
-        return numbers | {f"{table}/{name}": v for table, part in self.tables.items() for name, v in part.items()}
+        told = self.summary() | {"cot_match": self.cot_match}
+        return {key: value for key, value in told.items() if isinstance(value, int | float)}
 
     def write_rows(self, file: Path) -> None:
         """`samples.jsonl`, whole or not at all."""

@@ -1,50 +1,25 @@
-"""Ask, grade, count: the evaluation of one thinker on one list of examples.
+"""Read, ask, grade, count: the evaluation of one thinker on one list of examples.
 
-Every question is answered by `thinker.complete`, whatever the method, and graded by its task. Which answer a question gets
-depends on the question alone: not on the batch, not on the order, not on how many processes share the work.
+What should be written is read once, teacher-forced, for perplexity and token accuracy. Then every question is answered,
+whatever the method, and graded by its task. Which answer a question gets depends on the question alone: not on the batch, not
+on the order, not on how many processes share the work.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import groupby
-from typing import Any
+from collections.abc import Sequence
 
-from tacit.answers import cot_match
-from tacit.engine.complete import Completion
-from tacit.engine.sampling import Sampling
 from tacit.errors import DataError, TacitError
-from tacit.evaluate.account import account, ends
-from tacit.evaluate.choices import Asked, right_choices
-from tacit.evaluate.flops import price, work
+from tacit.evaluate.account import ends
+from tacit.evaluate.asking import Asked, Progress, ask
+from tacit.evaluate.choices import right_choices
+from tacit.evaluate.grading import Part, grade, report
 from tacit.evaluate.ranks import gathered, share
-from tacit.evaluate.report import Report, accuracy_error
+from tacit.evaluate.reading import read
+from tacit.evaluate.report import Report
 from tacit.example import Example, Template, encode
 from tacit.layout import Layout
 from tacit.tasks import TASKS
 from tacit.tasks.base import Task
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Graded:
-    """One answer with everything that is counted about it."""
-
-    place: tuple[int, int]
-    """Number of the question and number of its sample."""
-    row: dict[str, Any]
-    extractor: str
-    latents: int
-    thought_tokens: int
-    answer_tokens: int
-    forwards: int
-    flops: int
-    steps_match: bool | None
-    verdict: str | None
-    choice: bool | None
-    """Whether the right one of two offered answers was likelier; None where nothing is offered."""
 
 
 def evaluate_split(
@@ -59,28 +34,35 @@ def evaluate_split(
     latents: int | None = None,
     choices: bool = False,
     on_progress: Progress | None = None,
+    warm_up: bool = False,
 ) -> Report:
-    """Answer and grade `examples`. `settings` is the section `eval` of a recipe (its batch, max_tokens, temperature and
-    samples); `stage` is where the curriculum stands, None after training. `latents` sets the number of silent steps of every
+    """Answer and grade `examples`. `settings` is the section `eval` of a recipe (its batch, max_tokens, temperature, samples
+    and check); `stage` is where the curriculum stands, None after training. `latents` sets the number of silent steps of every
     prompt; `choices` also scores the two answers that a question offers. `on_progress(answered, of)` counts this process's
-    answers. In a process group every process takes a part, and all get the whole report."""
+    answers; `warm_up` keeps the slow first calls of a model that was just loaded out of the speed of decoding. In a process
+    group every process takes a part, and all get the whole report."""
     _check(examples, task, settings)
-    template = template.filled(thinker.tokenizer)
     task = task.model_copy(update={"template": template})
     mine = share(list(enumerate(examples)))
     start = time.perf_counter()
+    template = template.filled(thinker.tokenizer)
     encoded = encode([example for _, example in mine], thinker.tokenizer, template)
     prompts = [method.prompt(one, thinker.vocab, stage) for one in encoded]
+    layouts = [method.layouts(one, thinker.vocab, stage, None)["main"] for one in encoded]
     if latents is not None:
-        prompts = [with_latents(prompt, latents, thinker.vocab) for prompt in prompts]
+        prompts, layouts = ([with_latents(one, latents, thinker.vocab) for one in rows] for rows in (prompts, layouts))
+    readings = read(thinker, layouts, prompts, settings.batch)
     stops = [ends(prompt, one.cue, thinker.vocab) for prompt, one in zip(prompts, encoded)]
-    answers = _ask(thinker, prompts, stops, [example for _, example in mine], settings, on_progress)
-    asked = [Asked(number, example, one.cue, group) for (number, example), one, group in zip(mine, encoded, answers)]
+    answers = ask(thinker, prompts, stops, [example for _, example in mine], readings, settings, on_progress, warm_up)
+    asked = [
+        Asked(number, example, one.cue, group, costs)
+        for (number, example), one, group, costs in zip(mine, encoded, answers.completions, answers.costs)
+    ]
     right = right_choices(thinker, task, asked, settings.batch) if choices else {}
-    found = _grade(thinker, method, task, asked, right)
-    whole = gathered((found, time.perf_counter() - start))
-    graded = sorted((one for part, _ in whole for one in part), key=lambda one: one.place)
-    return _report(graded, task_name(task), max(seconds for _, seconds in whole))
+    graded = grade(thinker, method, task, asked, right)
+    told = [reading for reading in readings if reading is not None]
+    part = Part(graded, told, time.perf_counter() - start, answers.decoded, answers.seconds)
+    return report(gathered(part), task_name(task))
 
 
 def _check(examples: Sequence[Example], task: Task, settings) -> None:
@@ -103,36 +85,6 @@ def task_name(task: Task) -> str:
     return next((name for name, target in TASKS.items() if target in known), cls.__name__)
 
 
-def _ask(
-    thinker, prompts: list[Layout], stops: list[int], examples: list[Example], settings, on_progress
-) -> list[list[Completion]]:
-    """The completions of every prompt, as many as there are samples."""
-    samples, answered = settings.samples, 0
-    rule = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature, logprobs=False)
-    rules = {count: rule.model_copy(update={"ends": count}) for count in set(stops)}
-
-    def done(_: int) -> None:
-        nonlocal answered
-        answered += 1
-        if on_progress:
-            on_progress(answered, len(prompts) * samples)
-
-    completions = thinker.complete(
-        [prompt for prompt in prompts for _ in range(samples)],
-        [rules[count] for count in stops for _ in range(samples)],
-        slots=settings.batch,
-        draws=[draw(example, sample) for example in examples for sample in range(samples)],
-        on_done=done,
-    )
-    return [completions[i : i + samples] for i in range(0, len(completions), samples)]
-
-
-def draw(example: Example, sample: int) -> int:
-    """The random numbers that belong to one sample of a question."""
-    key = f"{example.id}\0{example.question}\0{sample}"
-    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
-
-
 def with_latents(prompt: Layout, count: int, vocab) -> Layout:
     """The prompt with `count` silent steps in its thought, whatever its method would take."""
     before: list = []
@@ -150,78 +102,3 @@ def with_latents(prompt: Layout, count: int, vocab) -> Layout:
     after = [segment for segment in rest[1:] if segment.name not in ("thought", "close")]
     position = {} if thought is None else {"skip": thought.skip}
     return Layout(*before, rest[0], silent._replace(ids=(kind,) * count, **position), closed, *after)
-
-
-def _grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[int, int], bool]) -> list[Graded]:
-    """Completions as graded rows. `right`: whether the right choice was the likelier one, by question and sample."""
-    costs = price(thinker)
-    # How many silent steps stand for a written one, in methods that replace steps one by one.
-    per_step = max(1, getattr(method, "latents_per_step", 1))
-    graded = []
-    for number, example, cue, completions in asked:
-        for sample, done in enumerate(completions):
-            parts, cost = account(done, cue, thinker.vocab), work(done, thinker.vocab)
-            grade, said = task.grade(example, done.text), task.template.steps_in(done.text)
-            row = {
-                "id": example.id or str(number),
-                "prompt": thinker.tokenizer.decode(done.prompt.ids),
-                "thoughts": [thought._asdict() for thought in parts.thoughts],
-                "text": done.text,
-                "extracted": grade.extracted,
-                "gold": example.answer,
-                "correct": grade.correct,
-            }
-            one = Graded(
-                place=(number, sample),
-                row=row,
-                extractor=grade.extractor,
-                latents=parts.latents,
-                thought_tokens=parts.thought_tokens,
-                answer_tokens=parts.answer_tokens,
-                forwards=cost.forwards,
-                flops=cost.flops(costs),
-                steps_match=cot_match(example.steps, said, example.question) if example.steps else None,
-                verdict=task.verdict(example, done.text, parts.latents // per_step),
-                choice=right.get((number, sample)),
-            )
-            graded.append(one)
-    return graded
-
-
-def _report(graded: list[Graded], task: str, seconds: float) -> Report:
-    n = len(graded)
-    by_question = groupby(graded, key=lambda one: one.place[0])
-    verdicts = [[one.row["correct"] for one in group] for _, group in by_question]
-    correct = sum(map(sum, verdicts))
-    matches = [one.steps_match for one in graded if one.steps_match is not None]
-    return Report(
-        accuracy=correct / n,
-        stderr=accuracy_error(verdicts),
-        n=n,
-        correct=correct,
-        seconds=seconds,
-        forwards=sum(one.forwards for one in graded),
-        flops=float(sum(one.flops for one in graded)),
-        latents_mean=sum(one.latents for one in graded) / n,
-        thought_tokens_mean=sum(one.thought_tokens for one in graded) / n,
-        answer_tokens_mean=sum(one.answer_tokens for one in graded) / n,
-        extractor=graded[0].extractor,
-        task=task,
-        cot_match=sum(matches) / len(matches) if matches else None,
-        tables=_tables(graded),
-        rows=tuple(one.row for one in graded),
-    )
-
-
-def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
-    """Shares of every kind of verdict, and how often the right choice was the likelier one."""
-    tables: dict[str, dict[str, float]] = {}
-    judged = [one.verdict for one in graded if one.verdict is not None]
-    if judged:
-        kinds = sorted(set(judged), key=lambda kind: -judged.count(kind))
-        tables["verdict"] = {kind: judged.count(kind) / len(judged) for kind in kinds}
-    chosen = [one.choice for one in graded if one.choice is not None]
-    if chosen:
-        share = sum(chosen) / len(chosen)
-        tables["choice"] = {"accuracy": share, "stderr": (share * (1 - share) / len(chosen)) ** 0.5}
-    return tables

@@ -118,5 +118,8 @@ class Eval(Settings):
     """Sampling temperature; 0 always takes the most likely token."""
     samples: Count = 1
     """Answers per question; accuracy is then their mean."""
+    check: Literal["generate", "verify"] = "generate"
+    """generate: every answer is decoded. verify: one read per question first, and only what the model would write otherwise is
+    decoded; the same answers, faster the more of them are right. Where answers are drawn, all are decoded."""
     best_metric: str = "accuracy"
     """Which evaluation number decides what the best checkpoint is; a minus sign before it means that less is better."""

@@ -6,7 +6,7 @@ lives. `Generated` draws them one by one; tasks that draw many at once give cand
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, get_args
@@ -75,6 +75,11 @@ class Task(Settings, ABC):
     def verdict(self, example: Example, text: str, hidden: int = 0) -> str | None:
         """The kind of success or mistake that a written answer is, where a task tells kinds apart. `hidden` is how many
         first steps were thought instead of written."""
+        return None
+
+    def places(self, example: Example, found: str | None) -> Sequence[bool] | None:
+        """Which places of the answer are right, where answers have places, such as digits; `found` is what was read as the
+        answer."""
         return None
 
     def words(self) -> list[str] | None:

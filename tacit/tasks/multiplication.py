@@ -68,6 +68,11 @@ class Multiplication(Task):
         pairs = self._published(split) if self.published else self._fresh(split)
         return [self.row(x, y, f"{split}-{number}") for number, (x, y) in zip(range(rows), pairs)]
 
+    def places(self, example: Example, found: str | None) -> list[bool]:
+        """Digits, the least significant first."""
+        written = (found or "").split()
+        return [place < len(written) and written[place] == digit for place, digit in enumerate(example.answer.split())]
+
     def words(self) -> list[str]:
         return [*"0123456789", "*", "+", "(", ")", "=", "####"]
 

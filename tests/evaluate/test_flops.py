@@ -1,10 +1,13 @@
 """The formula for costs against torch's own counter, and the number of reads against the reads that happen."""
 
+from dataclasses import replace
+
 import pytest
 from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 
 from tacit.engine.complete import Completion
+from tacit.evaluate import split
 from tacit.evaluate.flops import Price, Work, price, work
 from tacit.evaluate.split import evaluate_split
 from tacit.layout import Layout, Segment
@@ -32,24 +35,47 @@ def thinker_of(family: str, options: dict, feedback: str) -> Thinker:
     return Thinker(base.model, base.tokenizer, base.vocab, Thinking(feedback=feedback))
 
 
-def counted(thinker, examples):
-    """The report, what torch counted meanwhile, and how often the body was called."""
+@pytest.fixture
+def counted(monkeypatch):
+    """A function that gives the report, what torch counted meanwhile, and how often the body was called. What should be written
+    is not read for the cost of answers, unless the reading answers."""
+    monkeypatch.setattr(split, "read", lambda thinker, layouts, *_: [None] * len(layouts))
+    return count
+
+
+def count(thinker, examples, settings=ONE_BY_ONE, template=TASK.template):
     calls = []
     hook = thinker.door.body.register_forward_hook(lambda *_: calls.append(1))
     with FlopCounterMode(display=False) as counter:
-        report = evaluate_split(thinker, METHOD, TASK, TASK.template, examples, ONE_BY_ONE)
+        report = evaluate_split(thinker, METHOD, TASK, template, examples, settings)
     hook.remove()
     return report, counter.get_total_flops(), len(calls)
 
 
 @pytest.mark.parametrize(("family", "options", "feedback"), MODELS, ids=[f"{m[0]}-{m[2]}" for m in MODELS])
-def test_flops_and_forwards_are_those_of_the_work_done(family, options, feedback, examples):
+def test_flops_and_forwards_are_those_of_the_work_done(family, options, feedback, examples, counted):
     report, flops, calls = counted(thinker_of(family, options, feedback), examples[:3])
     assert report.flops == pytest.approx(flops, rel=0.02)
     assert report.forwards == calls
 
 
-def test_twin_a_head_on_every_column_would_be_noticed(examples, monkeypatch):
+@pytest.mark.parametrize(("family", "options", "feedback"), [*MODELS[:4], ("gpt2", {}, "pause")])
+def test_verified_answers_cost_what_they_cost(family, options, feedback, examples):
+    """The first example is what the model would write and takes a read for each silent step; the others are decoded too."""
+    thinker = thinker_of(family, options, feedback).requires_grad_(False)  # which torch's counter stumbles over
+    cue, answer = count(thinker, examples[:1])[0].rows[0]["text"].split(maxsplit=1)
+    asked = [replace(examples[0], answer=answer), *examples[1:3]]
+    how = (
+        ONE_BY_ONE.model_copy(update={"check": "verify", "max_tokens": 2}),
+        TASK.template.model_copy(update={"cue": cue}),
+    )
+    assert count(thinker, asked[:1], *how)[2] == (1 if feedback == "pause" else METHOD.max_stage + 1)
+    report, flops, calls = count(thinker, asked, *how)
+    assert report.flops == pytest.approx(flops, rel=0.02)
+    assert report.forwards == calls
+
+
+def test_twin_a_head_on_every_column_would_be_noticed(examples, monkeypatch, counted):
     thinker = thinker_of("gpt2", {}, "identity")
     frugal = Work.flops
     everywhere = lambda self, price: frugal(self._replace(heads=self.columns), price)  # noqa: E731

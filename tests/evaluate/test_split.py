@@ -9,7 +9,7 @@ import torch
 
 from tacit.engine import masks
 from tacit.errors import DataError, TacitError
-from tacit.evaluate import KEYS, split
+from tacit.evaluate import KEYS, asking, split
 from tacit.evaluate.report import accuracy_error
 from tacit.evaluate.split import evaluate_split, with_latents
 from tacit.example import Example
@@ -25,8 +25,8 @@ def report(thinker, examples, **settings):
 
 
 def told(report) -> tuple:
-    """Everything that may depend on the questions only."""
-    summary = report.summary() | {"seconds": None}
+    """Everything that may depend on the questions only; sums over tokens to all digits but the last few."""
+    summary = report.summary() | {"seconds": None, "examples_per_second": None, "ppl": f"{report.ppl:.10g}"}
     return summary, report.tables, sorted(map(str, report.rows))
 
 
@@ -57,14 +57,14 @@ def test_twin_without_the_padding_mask_it_would(thinker, examples, alone, monkey
 def test_twin_with_random_numbers_by_place_the_order_would_matter(thinker, examples, monkeypatch):
     shuffled = random.Random(3).sample(examples, len(examples))
     numbers = iter(range(10_000))
-    monkeypatch.setattr(split, "draw", lambda *_: next(numbers))
+    monkeypatch.setattr(asking, "draw", lambda *_: next(numbers))
     assert told(report(thinker, examples, **SAMPLED)) != told(report(thinker, shuffled, **SAMPLED))
 
 
 def test_the_summary_has_the_keys_that_scripts_parse(thinker, examples):
     found = report(thinker, examples)
     summary = found.summary()
-    assert tuple(summary) == KEYS
+    assert tuple(summary)[: len(KEYS)] == KEYS
     assert (summary["n"], summary["correct"]) == (40, sum(row["correct"] for row in found.rows))
     assert summary["accuracy"] == summary["correct"] / 40 and 0 < summary["accuracy"] < 1
     assert (summary["latents_mean"], summary["extractor"], summary["task"]) == (2, "exact@1", "prosqa_symbolic")
