@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-import numpy as np
+from numpy.random import Generator
 
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
@@ -91,9 +91,13 @@ class Method(Settings, ABC):
         """A curriculum that listens to what is learned and so decides the stage itself; None: `stage` decides."""
         return None
 
+    def check(self, encoded: Sequence[Encoded]) -> None:
+        """Refuse examples that this method cannot be learned from, before training begins."""
+
     @abstractmethod
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
-        """One or more views of an example at a stage."""
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
+        """One or more views of an example at a stage, or None when training is over. Without random numbers, nothing is
+        left to chance: that is what evaluation reads."""
 
     @abstractmethod
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
@@ -117,6 +121,12 @@ class Method(Settings, ABC):
     def summary(self, parts: dict[str, float]) -> dict[str, float]:
         """The numbers to log, from the parts of a loss after they were summed over micro-batches and processes."""
         return parts
+
+    def silent(self) -> bool:
+        """Whether answers come behind silent steps: those of a prompt, or those that the model decides on itself."""
+        vocab = Vocab(*range(5), extra={name: number for number, name in enumerate(self.tokens, 5)})
+        asked = self.prompt(Encoded("", (9,), ((9,),), (9,), (9,)), vocab)
+        return self.thinking().confine or vocab.latent in asked.ids
 
 
 def stages_done(at: Progress, epochs: float) -> int:
