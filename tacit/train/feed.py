@@ -22,6 +22,8 @@ class Feed:
         self.steps = train.steps or self.order.steps(train.epochs or 1.0)
         pacing = method.pacing()
         self.first = pacing.stage if pacing else self.stage(Position())
+        end = Position(step=self.steps - 1, seen=(self.steps - 1) * train.batch)
+        self.last = self.first if pacing else self.stage(end)
         self._lengths: dict[int, int] = {}
 
     def stage(self, at: Position) -> int:
