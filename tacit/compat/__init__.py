@@ -1,0 +1,1 @@
+"""Command lines of published code, run by this system. Each is turned into a recipe; nothing is computed here."""
