@@ -206,7 +206,8 @@ def _reports(made: Plan) -> None:
 def _data(made: Plan) -> None:
     """The rows, and how many steps an epoch of them has: the published code evaluates and saves after each."""
     values = made.given.values
-    task = {"train": values["train_path"], "valid": values["val_path"]}
+    # There is no test file; without one, some rows would be kept out of training.
+    task = {"train": values["train_path"], "valid": values["val_path"], "test": values["val_path"]}
     for name, value in task.items():
         made.put(f"task.{name}", value, f"{'train' if name == 'train' else 'val'}_path")
     made.put("task.name", "rows", "train_path")

@@ -1,12 +1,12 @@
-"""The published training command: an argument file becomes a recipe, which is printed, trained and evaluated. A coconut file whose
-start is not there yet makes it first, by the argument file beside it that is its recipe."""
+"""The published training command: an argument file becomes a recipe, which is printed, trained and evaluated. A file whose start
+is not there yet makes it first, by the argument file beside it that does so."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tacit.compat.coconut.plan import Plan, judged, plan
+from tacit.compat.coconut.plan import BASE, Plan, judged, plan
 from tacit.errors import TacitError
 
 PROGRAM = "scripts/run.py"
@@ -68,8 +68,6 @@ def _train(made: Plan, dry: bool) -> bool:
 
     if RunFolder(made.folder).started:
         Run(made.folder).check_made_by(loaded.recipe.model_dump(mode="json"))
-    from tacit.compat.coconut.plan import BASE
-
     folder = train(BASE, made.values, resume=True)
     if RunFolder(folder).manifest().get("status") != "finished":
         return False
