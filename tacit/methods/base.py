@@ -93,6 +93,9 @@ class Method(Settings, ABC):
         """A curriculum that listens to what is learned and so decides the stage itself; None: `stage` decides."""
         return None
 
+    def check(self, encoded: Sequence[Encoded]) -> None:
+        """Refuse examples that this method cannot be learned from, before training begins."""
+
     @abstractmethod
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         """One or more views of an example at a stage, or None when training is over. Without random numbers, nothing is
@@ -108,6 +111,10 @@ class Method(Settings, ABC):
 
         return {name: Batch.of([row[name] for row in rows], vocab) for name in rows[0]}
 
+    def collates_itself(self) -> bool:
+        """Whether `collate` makes tensors in a way of its own, so that nobody else may make them."""
+        return type(self).collate is not Method.collate
+
     def rollout(self, thinker: "Thinker", lesson: Lesson) -> Lesson:
         """Act before learning."""
         return lesson
@@ -120,6 +127,12 @@ class Method(Settings, ABC):
     def summary(self, parts: dict[str, float]) -> dict[str, float]:
         """The numbers to log, from the parts of a loss after they were summed over micro-batches and processes."""
         return parts
+
+    def silent(self) -> bool:
+        """Whether answers come behind silent steps: those of a prompt, or those that the model decides on itself."""
+        vocab = Vocab(*range(5), extra={name: number for number, name in enumerate(self.tokens, 5)})
+        asked = self.prompt(Encoded("", (9,), ((9,),), (9,), (9,)), vocab)
+        return self.thinking().confine or vocab.latent in asked.ids
 
 
 def stages_done(at: Progress, epochs: float) -> int:

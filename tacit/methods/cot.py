@@ -4,11 +4,11 @@
 """
 
 from numpy.random import Generator
-from pydantic import Field
 
 from tacit.example import Encoded
 from tacit.layout import Layout
-from tacit.methods.base import Method, Progress, answer, cue, question, stages_done, steps
+from tacit.methods.base import Method, answer, cue, question, steps
+from tacit.methods.curriculum import Staged
 from tacit.vocab import Vocab
 
 
@@ -32,19 +32,11 @@ class NoCot(Method):
         return Layout(question(ex))
 
 
-class NoThoughts(Method):
+class NoThoughts(Staged):
     """Written steps vanish from the front, one a stage, and nothing takes their place."""
 
-    epochs_per_stage: float = Field(default=3.0, gt=0)
-    """Passes over the data before the next step vanishes."""
-    max_stage: int = Field(default=3, ge=0)
-    """Beyond this stage all steps vanish."""
-
-    def stage(self, at: Progress) -> int:
-        return stages_done(at, self.epochs_per_stage)
-
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        gone = len(ex.steps) if stage is None or stage > self.max_stage else stage
+        gone = self.gone(len(ex.steps), self.drawn(len(ex.steps), stage, rng))
         return {"main": Layout(question(ex), steps(ex, gone), cue(ex), answer(ex, vocab))}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:

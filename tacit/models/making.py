@@ -37,6 +37,7 @@ def thinker_from_recipe(recipe: "Recipe", examples: Sequence[Example]) -> Thinke
     """The thinker that a recipe trains. From scratch, its tokenizer knows what the examples are written with."""
     task, method = recipe.resolved_task(), recipe.method.settings
     refuse_thoughts(examples, (*THOUGHT, *method.tokens))
+    _refuse_silent_weights(recipe)
     texts, words = _written(recipe, examples)
     thinker = make_thinker(
         recipe.model,
@@ -141,6 +142,23 @@ def _refuse_other_thoughts(saved: Thinking, wanted: Thinking, path: str) -> None
         raise ModelError(
             f"{path} learned its thoughts in another way ({told}), and these weights without their learned parts are not "
             "that model. Choose the method and the method.thoughts that it was trained with, or start from other weights"
+        )
+
+
+def _refuse_silent_weights(recipe: "Recipe") -> None:
+    """Weights that answer behind silent steps mean little to a method without any."""
+    facts = read_facts(find_weights(recipe.model.path), recipe.model.revision) if recipe.model.path else None
+    if facts is None or "method" not in facts or recipe.method.settings.silent():
+        return
+    from tacit.recipe.choice import choose
+
+    saved = choose("method", facts["method"])
+    if saved.settings.silent():
+        raise ModelError(
+            f"{recipe.model.path} learned to answer behind silent steps (method {saved.name}), and method "
+            f"{recipe.method.name} has none, so these weights would be asked in a way they do not know. Set method.name: "
+            f"{saved.name}, or start from weights without thoughts, such as those that run began with; to see how it "
+            f"answers without thinking: tacit eval {recipe.model.path} --latents 0"
         )
 
 

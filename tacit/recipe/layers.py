@@ -104,5 +104,6 @@ def shrink(layer: Layer) -> Layer:
         values["template.kind"] = "plain"
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
-    rest = {path: setting for path, setting in layer.items() if path not in SIZES}
+    # Without the weights of an earlier run, there is nothing to wait for.
+    rest = {path: setting for path, setting in layer.items() if path not in (*SIZES, "run.after")}
     return overlay(rest, flatten(values, "--tiny"))

@@ -181,6 +181,8 @@ def _thoughts(train: Train, thinking: Thinking) -> Iterator[Conflict]:
 def absent(recipe: Recipe) -> Iterator[Conflict]:
     """What this machine does not have: folders that another run should have made, and optional packages."""
     for path, given in (("model.path", recipe.model.path), ("model.tokenizer", recipe.model.tokenizer)):
+        if path == "model.path" and recipe.run.after:
+            continue  # it will be there when it is needed
         if given and is_folder_name(given) and not Path(given).expanduser().exists():
             maker = next((name for name in names() if f"{given}/".startswith(f"{default_folder(name)}/")), None)
             remedy = f"; train it first with tacit train {maker}" if maker else ""

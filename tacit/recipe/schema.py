@@ -91,6 +91,9 @@ class Run(Settings):
     """The run folder; null means runs/ and the name, with its slashes as dashes."""
     name: str | None = None
     """What tables and trackers call the run; null means the recipe's name."""
+    after: str | None = None
+    """The recipe whose run this one begins with (model.path says which weights of it): it is trained first, unless it is
+    finished. When both are, they are tested and put into one table."""
 
 
 class Recipe(Settings):

@@ -41,12 +41,12 @@ def print_table(rows: Sequence[dict[str, Any]], more: Sequence[str] = ()) -> Non
     names = ["run", *more, *(name for name in COLUMNS[1:] if name != "stderr")]
     table = Table(*names, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(_cell(name, row) for name in names))
+        table.add_row(*(cell(name, row) for name in names))
     # A file or a pipe has no width to fit into.
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
 
 
-def _cell(name: str, row: dict[str, Any]) -> str:
+def cell(name: str, row: dict[str, Any]) -> str:
     value = row.get(name)
     if value is None:
         return "–"

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
-from tacit.errors import TacitError
+from tacit.errors import DataError, TacitError
 from tacit.recipe.reader import write
 from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train import checkpoint
 from tacit.train.checkpoint import Position
-from tacit.train.data import Order
+from tacit.train.data import Order, Pick, lay_out
+from tacit.train.feed import Feed
 from tacit.train.folder import RunFolder
 from tacit.train.manifest import now
 from tacit.train.random_state import restore_random
@@ -19,6 +20,30 @@ Resume = int | bool | None
 """The step to go on from; True for the newest checkpoint."""
 SHOWN = 8
 """Rows of the first lesson in lesson.txt."""
+LONGEST, STAGES = 32, 16
+"""How many of the longest examples are laid out, and in how many stages at most, to see whether they fit."""
+
+
+def check_positions(feed: Feed, limit: int | None) -> None:
+    """Refuse rows that do not fit into a model's position table in some later stage, before hours are spent on the first."""
+    if limit is None:
+        return
+    sizes = [len(ex.question) + sum(map(len, ex.steps)) + len(ex.cue) + len(ex.answer) for ex in feed.encoded]
+    longest = sorted(range(len(sizes)), key=sizes.__getitem__)[-LONGEST:]
+    picks, most = [Pick(0, index) for index in longest], feed.train.max_length
+    first, last = sorted((feed.first, feed.last))
+    every = max(1, -(-(last - first) // STAGES))
+    for stage in sorted({*range(first, last, every), last}):
+        for row, index in zip(lay_out(feed.method, feed.encoded, picks, feed.vocab, stage, feed.train.seed), longest):
+            if most is not None and max(map(len, row.values())) > most:
+                continue
+            end = max(max(layout.positions) for layout in row.values())
+            if end >= limit:
+                raise DataError(
+                    f"{feed.encoded[index].id or 'an example'} needs position {end} in stage {stage}, and this model has "
+                    f"{limit} positions (0 to {limit - 1}). Shorten or drop such rows (train.max_length), use fewer silent "
+                    "steps, or build the model with more positions (model.tiny.positions)"
+                )
 
 
 def finished(folder: RunFolder, steps: int) -> bool:

@@ -23,6 +23,8 @@ class Feed:
         self.chain = max(sum(map(len, row.steps)) for row in encoded)
         pacing = method.pacing()
         self.first = pacing.stage if pacing else self.stage(Position())
+        end = Position(step=self.steps - 1, seen=(self.steps - 1) * train.batch)
+        self.last = self.first if pacing else self.stage(end)
         self._lengths: dict[int, int] = {}
 
     def stage(self, at: Position) -> int:

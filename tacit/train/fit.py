@@ -16,7 +16,16 @@ from tacit.methods.base import Method
 from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train import checkpoint
-from tacit.train.begin import Resume, chosen, finished, first_lesson, restore, write_fresh, write_resumed
+from tacit.train.begin import (
+    Resume,
+    check_positions,
+    chosen,
+    finished,
+    first_lesson,
+    restore,
+    write_fresh,
+    write_resumed,
+)
 from tacit.train.checkpoint import Position
 from tacit.train.console import Console, duration
 from tacit.train.feed import Feed
@@ -79,7 +88,9 @@ class Loop:
         self.recipe, self.train, self.method = recipe, recipe.train, method
         self.thinker, self.encoded = thinker.to(ranks.device), encoded
         self.ranks, self.folder, self.evaluate, self.on_line = ranks, folder, evaluate, on_line
+        method.check(encoded)
         self.feed = Feed(self.train, method, encoded, thinker.vocab)
+        check_positions(self.feed, thinker.door.limit)
         self.steps = self.feed.steps
         if self.train.checkpointing:
             _recompute_activations(thinker.model)

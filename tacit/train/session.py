@@ -29,6 +29,7 @@ def train(
 ) -> Path:
     """Train by a recipe and return the run folder.
 
+    A recipe with `run.after` is the last of a chain: what comes before is trained first, and goes on where it was stopped.
     `overrides` are dotted fields, as a mapping or as `key=value` words. `out` is the run folder. `resume` goes on from the
     newest checkpoint (True) or from that of a step; a folder that is not there yet is begun. `from_run` starts from the
     weights of another run or of any model folder. `tiny` makes the run as small as a test. `time_limit` is in minutes.
@@ -36,8 +37,18 @@ def train(
     """
     places = {"run.folder": out, "model.path": from_run}
     given = _with(overrides, {path: str(value) for path, value in places.items() if value is not None})
+    if from_run is not None:
+        given = _with(given, {"run.after": None})
     recipe = load(name_or_path, given, tiny=tiny).recipe
+    if recipe.run.after is None:
+        return _train(recipe, resume, time_limit)
 
+    from tacit.train.chain import train_chain
+
+    return train_chain(recipe, resume, time_limit, _train)
+
+
+def _train(recipe: Recipe, resume: "Resume", time_limit: float | None) -> Path:
     from tacit.models.making import thinker_from_recipe
     from tacit.train.fit import fit
     from tacit.train.token_cache import encode_cached
@@ -76,7 +87,7 @@ def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
     return evaluate
 
 
-def _with(overrides: Overrides, more: Mapping[str, str]) -> Overrides:
+def _with(overrides: Overrides, more: Mapping[str, str | None]) -> Overrides:
     if isinstance(overrides, Mapping):
         return {**overrides, **more}
     return [*overrides, *(f"{path}={json.dumps(value)}" for path, value in more.items())]

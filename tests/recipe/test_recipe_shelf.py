@@ -88,11 +88,12 @@ def test_coconut_of_gsm8k_follows_its_published_run():
 def test_the_start_of_coconut_must_be_trained_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FaultyRecipe) as caught:
-        load("gsm8k/coconut")
+        load("gsm8k/coconut", {"run.after": None})
     [fault] = caught.value.faults
     assert fault.sentence == "runs/gsm8k-cot does not exist; train it first with tacit train gsm8k/cot"
+    assert load("gsm8k/coconut").recipe.run.after == "gsm8k/cot"  # and is, by the same command
     (tmp_path / "runs/gsm8k-cot").mkdir(parents=True)
-    assert load("gsm8k/coconut").recipe.model.path == "runs/gsm8k-cot"
+    assert load("gsm8k/coconut", {"run.after": None}).recipe.model.path == "runs/gsm8k-cot"
 
 
 LOADED = """
