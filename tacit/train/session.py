@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tacit.train.fit import Evaluate
 
 Overrides = Sequence[str] | Mapping[str, Any]
+OnLine = Callable[[Mapping[str, Any]], None]
 
 
 def train(
@@ -25,7 +27,7 @@ def train(
     from_run: str | Path | None = None,
     tiny: bool = False,
     time_limit: float | None = None,
-    on_line: Callable[[Mapping[str, Any]], None] | None = None,
+    on_line: OnLine | None = None,
 ) -> Path:
     """Train by a recipe and return the run folder.
 
@@ -40,15 +42,16 @@ def train(
     if from_run is not None:
         given = _with(given, {"run.after": None})
     recipe = load(name_or_path, given, tiny=tiny).recipe
+    one = partial(_train, on_line=on_line)
     if recipe.run.after is None:
-        return _train(recipe, resume, time_limit)
+        return one(recipe, resume, time_limit)
 
     from tacit.train.chain import train_chain
 
-    return train_chain(recipe, resume, time_limit, _train)
+    return train_chain(recipe, resume, time_limit, one)
 
 
-def _train(recipe: Recipe, resume: "Resume", time_limit: float | None) -> Path:
+def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: OnLine | None) -> Path:
     from tacit.models.making import thinker_from_recipe
     from tacit.train.fit import fit
     from tacit.train.token_cache import encode_cached
