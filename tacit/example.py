@@ -6,8 +6,10 @@ around the pieces. Files and data sets are read in `tacit.tasks`; the end-of-tex
 the layout.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
@@ -122,6 +124,9 @@ class Template(Settings):
     answer: str = "{answer}"
     """Words around the answer. The end-of-text token is not part of it: layouts add it. Where one is wanted elsewhere, as
     between the steps and the answer, {eos} in any of these words stands for it."""
+    joined: bool = False
+    """Tokenise a row as one text and cut it where its pieces meet: exactly the ids of the whole text, also with tokenizers
+    that begin every text in a way of their own. A token that spans two pieces belongs to the first."""
     bos: bool | None = None
     """Start the question with the tokenizer's BOS (its EOS where it has none): true or false. null does what the
     tokenizer does; with kind symbolic it means false, and with kind chat the chat template decides."""
@@ -204,6 +209,13 @@ def _encode_block(
     block: list[Example], tokenizer: Any, template: Template, start: Ids, cue: Ids, opening: Ids
 ) -> list[Encoded]:
     asked = [example for example in block if not example.text]
+    if template.joined and template.kind != "symbolic" and asked:
+        rows = iter(_joined(asked, tokenizer, template, start))
+        texts = iter(_pieces([example.text for example in block if example.text], tokenizer, template))
+        return [
+            _checked(Encoded(example.id, start, (), (), next(texts)) if example.text else next(rows), example)
+            for example in block
+        ]
     pieces = template.questions(asked, tokenizer) if asked else []
     for example in block:
         if example.text:
@@ -220,11 +232,44 @@ def _encode_block(
         else:
             steps = tuple([next(rest) for _ in example.steps])
             row = Encoded(example.id, start + next(questions), steps, cue, next(rest), opening)
-        # An example with a question and no answer is a prompt: somebody is asking, and nothing is learned from it.
-        if not (row.question or example.text) or (not row.answer and (example.answer or example.text)):
-            field = "text" if example.text else "answer" if row.question else "question"
-            raise fault(example.id or "example", field, f"the tokenizer makes no tokens of {getattr(example, field)!r}")
-        encoded.append(row)
+        encoded.append(_checked(row, example))
+    return encoded
+
+
+def _checked(row: Encoded, example: Example) -> Encoded:
+    # An example with a question and no answer is a prompt: somebody is asking, and nothing is learned from it.
+    if not (row.question or example.text) or (not row.answer and (example.answer or example.text)):
+        field = "text" if example.text else "answer" if row.question else "question"
+        raise fault(example.id or "example", field, f"the tokenizer makes no tokens of {getattr(example, field)!r}")
+    return row
+
+
+def _joined(asked: list[Example], tokenizer: Any, template: Template, start: Ids) -> list[Encoded]:
+    """The questions of a block, each with its steps and its answer as one text."""
+    if not tokenizer.is_fast:
+        raise ModelError(
+            "template.joined cuts ids where pieces meet, and this tokenizer does not say which text a token stands for; set "
+            "template.joined: false"
+        )
+    pieces = [
+        [
+            question,
+            template.opening,
+            *template.steps(example),
+            template.cue,
+            template.answer.replace("{answer}", example.answer),
+        ]
+        for question, example in zip(template.questions(asked, tokenizer), asked)
+    ]
+    found = tokenizer(["".join(row) for row in pieces], add_special_tokens=False, return_offsets_mapping=True)
+    encoded = []
+    for example, row, ids, spans in zip(asked, pieces, found["input_ids"], found["offset_mapping"]):
+        ends = list(accumulate(map(len, row)))
+        parts: list[list[int]] = [[] for _ in row]
+        for token, (begin, _) in zip(ids, spans):
+            parts[min(bisect_right(ends, begin), len(row) - 1)].append(token)
+        question, opening, *steps, cue, answer = map(tuple, parts)
+        encoded.append(Encoded(example.id, start + question, tuple(steps), cue, answer, opening))
     return encoded
 
 

@@ -75,7 +75,7 @@ def _drawn(place: str, revision: str | None, **options: Any) -> Any:
     """The architecture of a place with new weights, from the global random numbers."""
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_config(read_config(place, revision), **options)
+    return AutoModelForCausalLM.from_config(read_config(place, revision), **options).eval()
 
 
 def read_config(name: str, revision: str | None = None) -> Any:

@@ -75,7 +75,7 @@ def load_wrapped(place: str, revision: str | None, **options: Any) -> Any:
     if positions is not None:
         grow_positions(model, len(positions) - getattr(table, "offset", 0))
     _fill(model, weights, place)
-    return model
+    return model.eval()
 
 
 def _read(place: str, revision: str | None) -> dict[str, torch.Tensor]:

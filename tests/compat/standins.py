@@ -86,7 +86,7 @@ def mistral(folder):
 
 
 def _saved(config, tokenizer, folder):
-    model = AutoModelForCausalLM.from_config(config)
+    model = AutoModelForCausalLM.from_config(config).eval()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model

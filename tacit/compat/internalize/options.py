@@ -161,7 +161,7 @@ def parse(words: Sequence[str], options: Iterable[Option], program: str, about: 
             parser.add_argument(f"--{option.name}", nargs="?", const=MISSING, help=f"{option.help} ({default})")
     found, unknown = parser.parse_known_args(list(words))
     given = {name: value for name, value in vars(found).items() if value is not None}
-    values = {name: option.default for name, option in table.items()}
+    values = {name: None if option.default is REQUIRED else option.default for name, option in table.items()}
     faults = [_unknown(word, table) for word in unknown]
     for name, option in table.items():
         if name not in given:

@@ -48,7 +48,7 @@ def plan(given: Given) -> tuple[Plan, Loaded]:
     _optimisation(made, given)
     _reports(made, given)
     _method(made, given, faults)
-    if "save_model" in given.named:
+    if values["save_model"]:
         made.put("run.folder", str(Path(values["save_model"])), "save_model")
         made.put("run.name", Path(values["save_model"]).name or "run", "save_model")
     loaded = _judged(made, faults, complete=source is not None)
