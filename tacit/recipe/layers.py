@@ -57,7 +57,9 @@ def _under(group: str, layer: Layer) -> list[str]:
 
 
 def _symbolic(layer: Layer) -> bool:
-    """Whether the task says itself that its texts are words of a fixed vocabulary."""
+    """Whether texts are words of a fixed vocabulary, by the recipe or else by its task."""
+    if "template.kind" in layer:
+        return layer["template.kind"].value == "symbolic"
     name = layer["task.name"].value if "task.name" in layer else None
     known = isinstance(name, str) and name in REGISTRIES["task"]
     template = resolve(REGISTRIES["task"], name, "task").model_fields["template"].default if known else None
@@ -91,7 +93,9 @@ def shrink(layer: Layer) -> Layer:
     values |= {"train.batch": 8, "train.micro_batch": "auto", "train.tokens_per_batch": None}
     values |= {"train.warmup": 0, "train.warmup_per_stage": False, "train.optimizer": "adamw", "train.track": "none"}
     values |= {"model.attention": "auto"}
-    values |= {f"task.{split}_rows": 32 for split in ("train", "valid", "test") if f"task.{split}_rows" in layer}
+    for path in (f"task.{split}_rows" for split in ("train", "valid", "test")):
+        if path in layer and isinstance(layer[path].value, int):
+            values[path] = min(32, layer[path].value)
     if _under("model.path", layer):
         # Any text can be written in byte pairs, and in far fewer of them than characters; symbols are words of their own.
         words = _symbolic(layer)
@@ -102,6 +106,8 @@ def shrink(layer: Layer) -> Layer:
         values["task.name"] = "arithmetic"
     if "template.kind" in layer and layer["template.kind"].value == "chat":
         values["template.kind"] = "plain"
+    if "head" in (layer["model.train_only"].value or () if "model.train_only" in layer else ()):
+        values["model.tiny.tied"] = False  # a head that is trained alone is no table of embeddings
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
     # Without the weights of an earlier run, there is nothing to wait for.
