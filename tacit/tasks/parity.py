@@ -46,7 +46,7 @@ class Parity(InBlocks):
     def choices(self, example: Example) -> tuple[str, str]:
         return ("0", "1")
 
-    def places(self) -> list[int]:
+    def counting(self) -> list[int]:
         """The bits that count, in order."""
         if self.counted is None:
             return list(range(self.bits))
@@ -59,5 +59,5 @@ class Parity(InBlocks):
         return list(map(" ".join, BIT[drawn[0]].tolist()))
 
     def solutions(self, drawn: Arrays, rng: np.random.Generator) -> Sequence[Solution]:
-        running = BIT[drawn[0][:, self.places()].cumsum(1) % 2].tolist()
+        running = BIT[drawn[0][:, self.counting()].cumsum(1) % 2].tolist()
         return [(tuple(parities[1:-1]), parities[-1]) for parities in running]
