@@ -24,7 +24,7 @@ def generators(seed: int, picks: Sequence[tuple[int, int]]) -> Iterator[np.rando
     pairs = np.array(picks, dtype=np.uint32).reshape(-1, 2)
     entropy = [np.full(len(pairs), word, dtype=np.uint32) for word in given]
     for state in _states([*entropy, pairs[:, 0], pairs[:, 1]]):
-        yield np.random.Generator(np.random.PCG64(_Hashed(state)))
+        yield np.random.Generator(np.random.PCG64(_Hashed(state)))  # type: ignore[arg-type]
 
 
 class Forgettable(Exception):
