@@ -93,7 +93,8 @@ class Method(Settings, ABC):
 
     @abstractmethod
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
-        """One or more views of an example at a stage."""
+        """One or more views of an example at a stage. Examples of one shape are laid out once for all, if this looks at
+        lengths and not at ids, and draws whole numbers if any (`tacit.train.shapes`)."""
 
     @abstractmethod
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
