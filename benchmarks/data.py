@@ -2,6 +2,9 @@
 
 Floor, in the same run: the plainest collate there is, which pads lists of ids and makes labels and a mask. It knows no
 segments, no thoughts and no positions.
+
+Then rows of one shape, those of 4×4-digit multiplication, which are laid out once and filled in: the floor is the same
+method with the same batches, its rows laid out one by one.
 """
 
 from pathlib import Path
@@ -14,6 +17,9 @@ from benchmarks.harness import compare, main, row, timed
 ROWS, BATCH, GOAL = 100_000, 32, 20_000
 SIZES = {"90 tokens, 2 thoughts": (10, 2), "300 tokens, 6 thoughts": (50, 6)}
 """Tokens of a step, and the stage."""
+SHAPED = 20_480
+FIXED = [f"{kind} B{batch}" for batch in (1024, 32) for kind in ("icot", "icot smoothed", "filler", "all filler")]
+"""Methods, and rows of a step."""
 
 
 def examples(step: int, count: int):
@@ -54,6 +60,47 @@ def ours(encoded, stage: int):
     return epoch
 
 
+def methods() -> dict:
+    """A method and its stage, somewhere in the middle."""
+    from tacit.methods.filler import WHOLE, Filler
+    from tacit.methods.icot import Icot
+    from tacit.methods.removal import Removal
+
+    return {
+        "icot": (Icot(), 10),
+        "icot smoothed": (Icot(removal=Removal(smoothing=4.0)), 10),
+        "filler": (Filler(), WHOLE // 2),
+        "all filler": (Filler(always=True), WHOLE),
+    }
+
+
+def shaped(size: str, contender: str):
+    """An epoch of multiplication, filled in or laid out row by row."""
+    from tacit.example import encode
+    from tacit.models.tokenizers import word_tokenizer
+    from tacit.models.tokens import add_tokens
+    from tacit.tasks.multiplication import Multiplication
+    from tacit.train.data import Shuffled, lay_out, lessons
+    from tacit.train.shapes import Shapes
+
+    kind, batch = size.split(" B")
+    method, stage = methods()[kind]
+    task = Multiplication(train_rows=SHAPED)
+    tokenizer = word_tokenizer(task.words())
+    vocab = add_tokens(tokenizer, method.tokens)
+    encoded = encode(task.examples("train"), tokenizer, task.template)
+    order = Shuffled(len(encoded), int(batch), 0)
+    shapes = Shapes.of(method, encoded, vocab, 0, torch.device("cpu")) if contender == "ours" else None
+
+    def epoch() -> None:
+        for step in range(order.steps(1)):
+            picks = order.picks(step)
+            rows = shapes.lay_out(picks, stage) if shapes else lay_out(method, encoded, picks, vocab, stage, 0)
+            lessons(method, rows, [encoded[pick.index] for pick in picks], vocab, int(batch))
+
+    return epoch
+
+
 def plain(encoded):
     def collate(rows) -> dict[str, torch.Tensor]:
         width = max(map(len, rows))
@@ -72,6 +119,8 @@ def plain(encoded):
 
 def one(size: str, contender: str) -> dict[str, float]:
     torch.set_num_threads(1)
+    if size in FIXED:
+        return timed(shaped(size, contender), warmup=1, steps=3)
     step, stage = SIZES[size]
     encoded = examples(step, ROWS)
     epoch = ours(encoded, stage) if contender == "ours" else plain(encoded)
@@ -86,6 +135,10 @@ def report(rounds: int = 3) -> list[dict]:
         speed = {name: ROWS / figures["cpu"] for name, figures in found.items()}
         rows.append(row("rows laid out / goal", size, speed["ours"], GOAL, "rows/cpu s", 1.0, more=True))
         rows.append(row("rows laid out / plain padding", size, speed["ours"], speed["plain"], "rows/cpu s", more=True))
+    for size in FIXED:
+        found = compare(here, size, ["ours", "one by one"], rounds)
+        speeds = [SHAPED / found[name]["cpu"] for name in ("ours", "one by one")]
+        rows.append(row("rows filled in / laid out", size, *speeds, "rows/cpu s", more=True))
     return rows
 
 

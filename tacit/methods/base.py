@@ -99,7 +99,8 @@ class Method(Settings, ABC):
     @abstractmethod
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         """One or more views of an example at a stage, or None when training is over. Without random numbers, nothing is
-        left to chance: that is what evaluation reads."""
+        left to chance: that is what evaluation reads. Examples of one shape are laid out once for all, if this looks at
+        lengths and not at ids, and draws whole numbers if any (`tacit.train.shapes`)."""
 
     @abstractmethod
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:

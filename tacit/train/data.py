@@ -6,7 +6,7 @@ It does not know how many processes there are, so a run means the same on one an
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -24,6 +24,8 @@ from tacit.vocab import Vocab
 
 ORDER = 1 << 32
 """Sets the random numbers of the order apart from those of the examples; no example has this number."""
+BLOCK = 4096
+"""Examples that are hashed at once."""
 WIDER = 1.125
 """How much longer the longest example of a bucket may be than the shortest."""
 
@@ -171,8 +173,13 @@ def lessons(method: Method, rows: Rows | Shaped, examples: Sequence[Encoded], vo
 def fingerprint(encoded: Sequence[Encoded]) -> str:
     """A hash of the examples' ids, to tell whether two runs saw the same data."""
     digest = hashlib.sha256()
-    for row in encoded:
-        pieces = (row.question, *row.steps, row.cue, row.answer, *([row.opening] if row.opening else []))
-        digest.update(np.array([-1, *map(len, pieces)], dtype=np.int32).tobytes())
-        digest.update(np.fromiter(chain.from_iterable(pieces), dtype=np.int32).tobytes())
+    for start in range(0, len(encoded), BLOCK):
+        numbers = chain.from_iterable(map(_told, encoded[start : start + BLOCK]))
+        digest.update(np.fromiter(numbers, dtype=np.int32).tobytes())
     return digest.hexdigest()[:32]
+
+
+def _told(row: Encoded) -> Iterator[int]:
+    """A row in numbers: where one begins, how long its pieces are, their ids."""
+    pieces = (row.question, *row.steps, row.cue, row.answer, *([row.opening] if row.opening else []))
+    return chain((-1,), map(len, pieces), *pieces)

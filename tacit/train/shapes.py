@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, count, islice
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ Views = dict[str, Layout]
 HOLE = 1 << 40
 """Ids from here on are columns of the table; no vocabulary is that large."""
 COMPARED = 32
-"""Rows of a stage's first step that are laid out one by one as well."""
+"""Rows of the first stage that are laid out one by one as well; of every later stage, one is."""
 
 
 class Unfit(Exception):
@@ -68,7 +68,7 @@ class Shapes:
         numbers, or looks at ids, or complains, and the rows themselves say of what."""
         try:
             if self.usable and stage != self.stage:
-                self._enter(stage, picks[:COMPARED])
+                self._enter(stage, picks)
             return self._laid(picks) if self.usable else None
         except (Unfit, Forgettable):
             self.usable = False
@@ -76,11 +76,14 @@ class Shapes:
 
     def _enter(self, stage: int, picks: Sequence[tuple[int, int]]) -> None:
         """Forget the patterns of another stage, and see whether some rows are what they would be alone."""
+        some = picks[: COMPARED if self.stage is None else 1]
         self.stage = stage
         self.patterns = Decisions(lambda rng: self._views(self.example, rng))
-        alone = [self._views(self.encoded[i], rng) for (_, i), rng in zip(picks, generators(self.seed, picks))]
-        if list(self._laid(picks)) != alone:
-            raise Unfit
+        for epoch, index in some:
+            rng, again = (np.random.default_rng([self.seed, epoch, index]) for _ in range(2))
+            pattern, row = self.patterns.outcomes[self.patterns.number(rng)], self.encoded[index]
+            if _filled(pattern, row) != self._views(row, again):
+                raise Unfit
 
     def _views(self, example: Encoded, rng: Any) -> Views:
         assert self.stage is not None
@@ -105,20 +108,14 @@ class Shapes:
 class Shaped(Sequence[Views]):
     """The rows of a step. Tensors are filled on the device; layouts with ids are made for those who ask for one."""
 
-    def __init__(self, shapes: Shapes, patterns: list[Views], kinds: np.ndarray, index: np.ndarray):
-        self.shapes, self.patterns, self.kinds, self.index = shapes, patterns, kinds, index
+    def __init__(self, shapes: Shapes, patterns: list[Views], kinds: np.ndarray, chosen: np.ndarray):
+        self.shapes, self.patterns, self.kinds, self.chosen = shapes, patterns, kinds, chosen
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.chosen)
 
-    @overload
-    def __getitem__(self, row: int) -> Views: ...
-    @overload
-    def __getitem__(self, row: slice) -> "Shaped": ...
-    def __getitem__(self, row):
-        if isinstance(row, slice):
-            return self.only(range(*row.indices(len(self))))
-        return _filled(self.patterns[self.kinds[row]], self.shapes.encoded[self.index[row]])
+    def __getitem__(self, row: int) -> Views:  # type: ignore[override]
+        return _filled(self.patterns[self.kinds[row]], self.shapes.encoded[int(self.chosen[row])])
 
     def lengths(self) -> list[int]:
         """The longest view of each row."""
@@ -127,12 +124,12 @@ class Shaped(Sequence[Views]):
     def only(self, which: Iterable[int]) -> "Shaped":
         """Some of the rows."""
         rows = list(which)
-        return Shaped(self.shapes, self.patterns, self.kinds[rows], self.index[rows])
+        return Shaped(self.shapes, self.patterns, self.kinds[rows], self.chosen[rows])
 
     def tensors(self, method: Method, vocab: Vocab) -> dict[str, Batch]:
         """Views as tensors."""
         table = self.shapes.table
-        rows = table.index_select(0, torch.from_numpy(self.index).to(table.device, non_blocking=True)).long()
+        rows = table.index_select(0, torch.from_numpy(self.chosen).to(table.device, non_blocking=True)).long()
         present, kinds = np.unique(self.kinds, return_inverse=True)
         patterns = [self.patterns[kind] for kind in present]
         return {name: self._fill(self._blank(name, patterns, kinds), rows, name) for name in patterns[0]}
@@ -161,20 +158,18 @@ class _View(Sequence[Layout]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    @overload
-    def __getitem__(self, row: int) -> Layout: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[Layout]: ...
     def __getitem__(self, row):
-        return _View(self.rows[row], self.name) if isinstance(row, slice) else self.rows[row][self.name]
+        if isinstance(row, slice):
+            return [self[r] for r in range(*row.indices(len(self)))]
+        return self.rows[row][self.name]
 
 
 def _shape(ex: Encoded) -> tuple[int, ...]:
-    return len(ex.question), *map(len, ex.steps), len(ex.cue), len(ex.answer)
+    return len(ex.question), len(ex.opening), *map(len, ex.steps), len(ex.cue), len(ex.answer)
 
 
 def _ids(ex: Encoded) -> Iterable[int]:
-    return chain(ex.question, *ex.steps, ex.cue, ex.answer)
+    return chain(ex.question, ex.opening, *ex.steps, ex.cue, ex.answer)
 
 
 def _holes(ex: Encoded) -> Encoded:
@@ -184,7 +179,8 @@ def _holes(ex: Encoded) -> Encoded:
     def take(ids: Ids) -> Ids:
         return tuple(islice(columns, len(ids)))
 
-    return Encoded(ex.id, take(ex.question), tuple(take(step) for step in ex.steps), take(ex.cue), take(ex.answer))
+    question, opening = take(ex.question), take(ex.opening)
+    return Encoded(ex.id, question, tuple(take(step) for step in ex.steps), take(ex.cue), take(ex.answer), opening)
 
 
 def _filled(views: Views, ex: Encoded) -> Views:
@@ -192,7 +188,8 @@ def _filled(views: Views, ex: Encoded) -> Views:
     known = tuple(_ids(ex))
 
     def fill(ids: Sequence[int]) -> Sequence[int]:
-        return type(ids)(i if i < HOLE else known[i - HOLE] for i in ids)  # type: ignore[call-arg]
+        found = [i if i < HOLE else known[i - HOLE] for i in ids]
+        return found if isinstance(ids, list) else tuple(found)
 
     return {
         name: Layout(
