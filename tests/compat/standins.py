@@ -1,6 +1,7 @@
 """Tiny folders in the place of published models and data, with real tokenizers: byte pairs as GPT-2 has them, and the
 byte-fallback pairs with prepended blanks of Llama and Mistral."""
 
+import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, GPT2Config, MistralConfig, PreTrainedTokenizerFast
 
@@ -41,14 +42,14 @@ def gpt2_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def gpt2(folder, positions: int = 160):
-    """A folder as that of `gpt2`."""
+def gpt2(folder, positions: int = 160, seed: int = 100):
+    """A folder as that of `gpt2`, with weights of the seed."""
     tokenizer = gpt2_tokenizer()
     config = GPT2Config(
         vocab_size=len(tokenizer), n_positions=positions, n_embd=16, n_layer=1, n_head=2,
         bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
-    return _saved(config, tokenizer, folder)
+    return _saved(config, tokenizer, folder, seed)
 
 
 def mistral_tokenizer() -> PreTrainedTokenizerFast:
@@ -82,11 +83,13 @@ def mistral(folder):
         num_key_value_heads=1, head_dim=8, max_position_embeddings=256, bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
-    return _saved(config, tokenizer, folder)
+    return _saved(config, tokenizer, folder, seed=100)
 
 
-def _saved(config, tokenizer, folder):
-    model = AutoModelForCausalLM.from_config(config).eval()
+def _saved(config, tokenizer, folder, seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(config).eval()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model
