@@ -55,7 +55,7 @@ def make(
     check_split(split)
     cls = resolve(TASKS, task, "task")
     if not {"seed", f"{split}_rows"} <= cls.model_fields.keys():
-        able = [name for name in TASKS if f"{split}_rows" in resolve(TASKS, name, "task").model_fields]
+        able = [name for name in sorted(TASKS) if f"{split}_rows" in resolve(TASKS, name, "task").model_fields]
         raise TacitError(f"{task} reads its examples and makes none up; take one of: {', '.join(able)}")
     examples = list(_task(task, {"seed": seed, f"{split}_rows": rows}, fields or []).examples(split))
     if len(examples) < rows:
