@@ -73,13 +73,15 @@ class Match2(DigitRows):
         return (equal & ~np.eye(self.length, dtype=bool)).any(2)
 
     def questions(self, drawn: Arrays) -> list[str]:
-        rows = self.row_texts(self.shown(*drawn)).tolist()
-        return [f"{' '.join(words)} T {disguise}" for words, disguise in zip(rows, drawn[1].tolist())]
+        tables, disguises = drawn
+        rows = self.row_texts(self.shown(tables, disguises)).tolist()
+        return [f"{' '.join(words)} T {disguise}" for words, disguise in zip(rows, disguises.tolist())]
 
     def solutions(self, drawn: Arrays, rng: np.random.Generator) -> Sequence[Solution]:
-        matched = self.matched(drawn[0])
+        tables, disguises = drawn
+        matched = self.matched(tables)
         answers = [f"L{count}" for count in matched.sum(1).tolist()]
-        return list(zip(self._chains(*drawn, matched, rng), answers))
+        return list(zip(self._chains(tables, disguises, matched, rng), answers))
 
     def _chains(
         self, tables: np.ndarray, disguises: np.ndarray, matched: np.ndarray, rng: np.random.Generator
