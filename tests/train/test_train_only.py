@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_runs import make_recipe, make_thinker, run, same, weights
 
 from tacit.errors import TacitError
@@ -11,6 +12,7 @@ from tacit.recipe.choice import decode
 from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train.optim import learn_only, make_optimizer, trainable
+from tacit.train.session import train
 
 
 def recipe(*patterns: str, **train) -> Recipe:
@@ -79,6 +81,18 @@ def test_patterns_that_match_nothing_are_refused_with_names():
     assert all(p.requires_grad for p in thinker.parameters())  # a refusal changes nothing
     learn_only(thinker, ["*.wte.*"])
     assert set(trainable(thinker)) == {"model.transformer.wte.weight"}
+
+
+def test_fewer_fillers_are_decoded_by_a_frozen_body(tmp_path):
+    """The experiment from end to end: a trained mixture, then its last block and head on fewer fillers."""
+    small = {"task.train_rows": 64, "task.valid_rows": 4, "train.steps": 2, "train.warmup": 0, "model.tiny.hidden": 16}
+    mixed = train("sum3/mixed-tiny", small, out=tmp_path / "mixed")
+    fewer = {name: value for name, value in small.items() if not name.startswith("model")}
+    folder = train("sum3/fewer-tiny", fewer, from_run=mixed, out=tmp_path / "fewer")
+    before, after = (load_file(path / "final" / "model.safetensors") for path in (mixed, folder))
+    assert moved(before, after) == {name for name in before if ".h.1." in name or name == "lm_head.weight"}
+    shown = (folder / "lesson.txt").read_text().split("view main")[1]
+    assert shown.count("'<pause>'") == 2 * 9  # each of them once as a token and once as a label
 
 
 def test_recipes_refuse_what_cannot_be():
