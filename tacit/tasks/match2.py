@@ -3,8 +3,8 @@
 The rows are shown in disguise: each digit was shifted by its place's number in one of a few fixed sequences, and which
 sequence it was is said behind all rows. So nothing can be done while the rows are read; all of it happens behind them.
 
-In words, for two rows of two digits: `a3 b1 a0 b4 T 7` asks, `a3 b1 a5 b2` shows the first row again and undoes its disguise,
-`L0` answers.
+In words, for two rows of two digits: `a7 b7 a6 b3 T 7` asks, `a7 b7 a4 b6` shows the first row again and as it is behind
+disguise 7, which is 46, the negation of the other; `L2` answers.
 """
 
 from collections.abc import Iterator, Sequence

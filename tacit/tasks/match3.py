@@ -4,8 +4,8 @@ An answer takes all triples into account at once, which one read of the rows can
 thought goes through the pairs. `pairs` is the chain that can be computed at all its places at once, so a model may learn
 to do the same behind fillers that say nothing. `serial` tries triples until one fits, and no filler can stand for that.
 
-In words, for three rows of two digits modulo 3: `a0 b1 a2 b0 a1 b2 P` asks, `0- a2` looks at a pair, `1- 2!` finds a third
-row, `A True` answers.
+In words, for three rows of two digits modulo 3: `a0 b1 a2 b0 a1 b2 P` asks; `0- 2!` says of rows 0 and 1 that row 2 completes
+them, `2- a1` of rows 0 and 2 that none behind them does and that their first digits sum to 1; `A True` answers.
 """
 
 from collections.abc import Iterator, Sequence

@@ -161,6 +161,17 @@ def test_the_worked_example_of_pairs():
     assert steps[6].startswith("3- ") and steps[6].split()[1] in ("a6", "b2", "c3")  # 624 + 009 once more
 
 
+def test_the_examples_of_the_modules_hold():
+    three = np.array([table("a0 b1 a2 b0 a1 b2", 2)])
+    for seed in range(20):  # whatever the coins say
+        ((steps, answer),) = Match3(length=3, dimension=2, base=3).solutions((three,), np.random.default_rng(seed))
+        assert answer == "True" and steps[0] in ("0- 2!", "1- 2!") and steps[1] in ("0- a1", "2- a1", "0- b0", "2- b0")
+    task = Match2(length=2, dimension=2)
+    drawn = (np.array([[[4, 6], [6, 4]]]), np.array([7]))
+    assert task.questions(drawn) == ["a7 b7 a6 b3 T 7"]
+    assert task.solutions(drawn, np.random.default_rng(0)) == [(("a7 b7 a4 b6",), "L2")]
+
+
 def serial_chain(row, dimension: int, base: int) -> bool:
     """Every triple whose first digits sum to zero, in order, up to the first that matches."""
     rows = table(row.question, dimension)
