@@ -61,9 +61,9 @@ def _symbolic(layer: Layer) -> bool:
     if "template.kind" in layer:
         return layer["template.kind"].value == "symbolic"
     name = layer["task.name"].value if "task.name" in layer else None
-    known = isinstance(name, str) and name in REGISTRIES["task"]
-    template = resolve(REGISTRIES["task"], name, "task").model_fields["template"].default if known else None
-    return getattr(template, "kind", "") == "symbolic"
+    if not isinstance(name, str) or name not in REGISTRIES["task"]:
+        return False
+    return resolve(REGISTRIES["task"], name, "task").model_fields["template"].default.kind == "symbolic"
 
 
 def _fields(registry: Any, kind: str, name: Any) -> set[str]:
@@ -89,7 +89,13 @@ def shrink(layer: Layer) -> Layer:
     What depends on the size of the model, the batch or the device goes back to its smallest form, so that every recipe
     runs on a CPU in seconds. The family of a model from scratch, precision and adapters stay, and so are tried.
     """
-    values = {"model.tiny.layers": 2, "train.steps": 2, "train.limit": 32, "eval.limit": 32, "eval.max_tokens": 16}
+    values: dict[str, Any] = {
+        "model.tiny.layers": 2,
+        "train.steps": 2,
+        "train.limit": 32,
+        "eval.limit": 32,
+        "eval.max_tokens": 16,
+    }
     values |= {"train.batch": 8, "train.micro_batch": "auto", "train.tokens_per_batch": None}
     values |= {"train.warmup": 0, "train.warmup_per_stage": False, "train.optimizer": "adamw", "train.track": "none"}
     values |= {"model.attention": "auto"}
@@ -106,10 +112,11 @@ def shrink(layer: Layer) -> Layer:
         values["task.name"] = "arithmetic"
     if "template.kind" in layer and layer["template.kind"].value == "chat":
         values["template.kind"] = "plain"
-    if "head" in (layer["model.train_only"].value or () if "model.train_only" in layer else ()):
-        values["model.tiny.tied"] = False  # a head that is trained alone is no table of embeddings
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
+    if "model.train_only" in layer:
+        # Names of parameters are a model's own, and the stand-in may share its head with the embeddings.
+        values["model.train_only"] = ["last_block"]
     # Without the weights of an earlier run, there is nothing to wait for.
     rest = {path: setting for path, setting in layer.items() if path not in (*SIZES, "run.after")}
     return overlay(rest, flatten(values, "--tiny"))

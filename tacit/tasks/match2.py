@@ -3,8 +3,8 @@
 The rows are shown in disguise: each digit was shifted by its place's number in one of a few fixed sequences, and which
 sequence it was is said behind all rows. So nothing can be done while the rows are read; all of it happens behind them.
 
-In words, for two rows of two digits: `a3 b1 a0 b4 T 7` asks, `a3 b1 a5 b2` shows the first row again and undoes its disguise,
-`L0` answers.
+In words, for two rows of two digits: `a7 b7 a6 b3 T 7` asks, `a7 b7 a4 b6` shows the first row again and as it is behind
+disguise 7, which is 46, the negation of the other; `L2` answers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -73,13 +73,15 @@ class Match2(DigitRows):
         return (equal & ~np.eye(self.length, dtype=bool)).any(2)
 
     def questions(self, drawn: Arrays) -> list[str]:
-        rows = self.row_texts(self.shown(*drawn)).tolist()
-        return [f"{' '.join(words)} T {disguise}" for words, disguise in zip(rows, drawn[1].tolist())]
+        tables, disguises = drawn
+        rows = self.row_texts(self.shown(tables, disguises)).tolist()
+        return [f"{' '.join(words)} T {disguise}" for words, disguise in zip(rows, disguises.tolist())]
 
     def solutions(self, drawn: Arrays, rng: np.random.Generator) -> Sequence[Solution]:
-        matched = self.matched(drawn[0])
+        tables, disguises = drawn
+        matched = self.matched(tables)
         answers = [f"L{count}" for count in matched.sum(1).tolist()]
-        return list(zip(self._chains(*drawn, matched, rng), answers))
+        return list(zip(self._chains(tables, disguises, matched, rng), answers))
 
     def _chains(
         self, tables: np.ndarray, disguises: np.ndarray, matched: np.ndarray, rng: np.random.Generator

@@ -4,12 +4,12 @@ An answer takes all triples into account at once, which one read of the rows can
 thought goes through the pairs. `pairs` is the chain that can be computed at all its places at once, so a model may learn
 to do the same behind fillers that say nothing. `serial` tries triples until one fits, and no filler can stand for that.
 
-In words, for three rows of two digits modulo 3: `a0 b1 a2 b0 a1 b2 P` asks, `0- a2` looks at a pair, `1- 2!` finds a third
-row, `A True` answers.
+In words, for three rows of two digits modulo 3: `a0 b1 a2 b0 a1 b2 P` asks; `0- 2!` says of rows 0 and 1 that row 2 completes
+them, `2- a1` of rows 0 and 2 that none behind them does and that their first digits sum to 1; `A True` answers.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, count
 from typing import Literal
 
 import numpy as np
@@ -21,8 +21,8 @@ from tacit.tasks.base import Split
 from tacit.tasks.blocks import BLOCK, Arrays, Solution
 from tacit.tasks.digit_rows import DigitRows, corrupt, shuffled
 
-ROUNDS = 2_000
-"""Draws of the instances that must not match, before they are given up."""
+PATIENCE = 50
+"""Draws after which at least half of the instances that must not match should have been found."""
 
 
 class Match3(DigitRows):
@@ -49,7 +49,7 @@ class Match3(DigitRows):
     def words(self) -> list[str]:
         places = [f"{row}{mark}" for mark in "-!" for row in range(self.length)]
         digits = [word for d in range(self.dimension) for word in self.digit_words(d)]
-        return [*dict.fromkeys([*self.row_symbols(), *digits]), *places, "True", "False"]
+        return [*dict.fromkeys([*self.row_symbols(), *digits]), *places, "True", "False", "P", "A"]
 
     def choices(self, example: Example) -> tuple[str, str]:
         return ("True", "False")
@@ -58,9 +58,12 @@ class Match3(DigitRows):
         matching = rng.random(BLOCK) < self.true_rate
         tables = self._instances(rng, BLOCK, corrupted=False)
         open_places = np.flatnonzero(~matching)
-        for _ in range(ROUNDS):
+        wanted = len(open_places)
+        for tried in count():
             if not len(open_places):
                 return (tables,)
+            if tried == PATIENCE and len(open_places) > wanted / 2:
+                break
             tables[open_places] = self._instances(rng, len(open_places), corrupted=True)
             open_places = open_places[(self.thirds(tables[open_places]) >= 0).any(1)]
         raise DataError(
@@ -68,12 +71,12 @@ class Match3(DigitRows):
             "a matching triple, so none is False; set fewer rows, more digits, or a larger base"
         )
 
-    def _instances(self, rng: np.random.Generator, count: int, corrupted: bool) -> np.ndarray:
-        pair = self.random_rows(rng, count, 2)
+    def _instances(self, rng: np.random.Generator, size: int, corrupted: bool) -> np.ndarray:
+        pair = self.random_rows(rng, size, 2)
         triple = np.concatenate([pair, self.negated(pair.sum(1, keepdims=True))], axis=1)
         if corrupted:
             triple = corrupt(triple, 3, self.base, rng)
-        others = self.random_rows(rng, count, self.length - 3)
+        others = self.random_rows(rng, size, self.length - 3)
         return shuffled(np.concatenate([triple, others], axis=1), rng)
 
     def thirds(self, tables: np.ndarray) -> np.ndarray:
@@ -94,7 +97,7 @@ class Match3(DigitRows):
     def solutions(self, drawn: Arrays, rng: np.random.Generator) -> Sequence[Solution]:
         (tables,) = drawn
         thirds = self.thirds(tables)
-        answers = [str(found) for found in (thirds >= 0).any(1).tolist()]
+        answers = np.where((thirds >= 0).any(1), "True", "False").tolist()
         if self.chain == "pairs":
             return list(zip(self._pair_chains(tables, thirds, rng), answers))
         return list(zip(self._serial_chains(tables, rng), answers))

@@ -41,7 +41,7 @@ class Parity(InBlocks):
         return self
 
     def words(self) -> list[str]:
-        return ["0", "1"]
+        return ["0", "1", "=", "####"]
 
     def choices(self, example: Example) -> tuple[str, str]:
         return ("0", "1")

@@ -32,7 +32,7 @@ class Permutation(InBlocks):
     """one: the same permutation in each hop. many: a permutation of its own for each, all of them in the question."""
 
     def words(self) -> list[str]:
-        return [*map(str, range(self.size)), "|"]
+        return [*map(str, range(self.size)), "|", "=", "####"]
 
     def draw(self, rng: np.random.Generator) -> Arrays:
         """Mappings (N, one or hops, size), and starts."""

@@ -1,8 +1,8 @@
 """Fillers that say nothing help with 3SUM where a model has seen written steps for other examples, and only there.
 
-Six rows of one digit are far from the published twelve of three: there are 5,005 sets of six digits, so a model may learn
-answers by heart, and what is compared is how soon it knows them. Fillers cost time too, so one arm answers at once and is
-trained for as many seconds as the others instead of as many steps.
+Six rows of one digit are far from the published twelve of three: there are 5,005 sets of six digits, so answers can be learned
+by heart, and what is compared is how soon a model knows them. Fillers cost time too, so `no_filler_4x` answers at once and
+trains about as long as `mixed` in seconds. It ends where `mixed` does: here fillers save steps and no time.
 """
 
 from tacit.study.claim import Arm, Beats, Claim, Scale
@@ -11,7 +11,8 @@ CLAIM = Claim(
     name="sum3-fillers",
     source="Pfau et al., arXiv 2404.15758: on 3SUM with twelve rows of three digits, fillers reach 100 % after training on "
     "fillers and chains alike, answers at once 66 %, and training on fillers alone fails (majority 50 %); here from "
-    "scratch on six rows of one digit, 700 steps",
+    "scratch on six rows of one digit, 700 steps. no_filler_4x answers at once after 2,800 steps, about as many seconds of "
+    "training: a small task that can be learned by heart shows fewer steps, not what a model cannot do without fillers",
     expected="after equally many optimizer steps, the model trained on chains and fillers and asked behind fillers is at "
     "least 0.1 more accurate than the one that answers at once; guessing the majority is right in 0.5",
     rule=Beats("mixed", "no_filler", margin=0.1),
