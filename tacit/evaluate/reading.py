@@ -6,7 +6,9 @@ it. So one read decides what otherwise takes a read per token; where it says no,
 Shapes: B rows, T columns, N learned tokens.
 """
 
+import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -58,14 +60,15 @@ def _read(thinker, layouts: list[Layout], prompts: list[Layout]) -> list[Reading
     # What the other exact schedule reads again and again is only of use for gradients.
     schedule = "jacobi" if thinker.thinking.schedule == "jacobi" else "cached"
     each, hits = token_nll_and_hits(thinker, run(thinker, rows, schedule=schedule, end=rows.end).hidden, rows)
+    losses, right = iter(each.double().tolist()), iter(hits.tolist())
     counts = torch.bincount(rows.sources // rows.shape[1], minlength=len(layouts)).tolist()
     readings = []
-    for layout, prompt, losses, right in zip(layouts, prompts, each.split(counts), hits.split(counts)):
-        told, right = losses.double().sum().item(), right.tolist()
+    for layout, prompt, count in zip(layouts, prompts, counts):
+        loss, told = math.fsum(islice(losses, count)), list(islice(right, count))
         rest = continuation(layout, prompt, thinker.vocab)
-        behind = right[len(right) - len(rest) :]
+        behind = told[count - len(rest) :]
         known = rest[: behind.index(False)] if False in behind else rest
-        readings.append(Reading(told, sum(right), len(right), known, reading_work(layout, thinker)))
+        readings.append(Reading(loss, sum(told), count, known, reading_work(layout, thinker)))
     return readings
 
 

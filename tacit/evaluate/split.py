@@ -42,10 +42,10 @@ def evaluate_split(
     answers; `warm_up` keeps the slow first calls of a model that was just loaded out of the speed of decoding. In a process
     group every process takes a part, and all get the whole report."""
     _check(examples, task, settings)
+    template = template.filled(thinker.tokenizer)
     task = task.model_copy(update={"template": template})
     mine = share(list(enumerate(examples)))
     start = time.perf_counter()
-    template = template.filled(thinker.tokenizer)
     encoded = encode([example for _, example in mine], thinker.tokenizer, template)
     prompts = [method.prompt(one, thinker.vocab, stage) for one in encoded]
     layouts = [method.layouts(one, thinker.vocab, stage, None)["main"] for one in encoded]

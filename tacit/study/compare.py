@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tacit.study.runs import Run
+from tacit.study.stages import by_stage
 
 COLUMNS = ("run", "method", "steps", "accuracy", "stderr", "thoughts", "forwards", "flops", "seconds")
 """thoughts: silent and written, of an answer; forwards and FLOPs of an answer; seconds of training."""
@@ -11,8 +12,17 @@ COLUMNS = ("run", "method", "steps", "accuracy", "stderr", "thoughts", "forwards
 
 def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """One row for each run; None where a run does not say. Runs that share a name are told apart by their folders."""
+    return [_row(run, name) for run, name in zip(runs, _names(runs))]
+
+
+def compare_stages(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One row for each stage of each run, and one for its end: the columns of `tacit.study.stages`."""
+    return [row for run, name in zip(runs, _names(runs)) for row in by_stage(run, name)]
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
     names = [run.name for run in runs]
-    return [_row(run, name if names.count(name) == 1 else str(run.folder)) for run, name in zip(runs, names)]
+    return [name if names.count(name) == 1 else str(run.folder) for run, name in zip(runs, names)]
 
 
 def _row(run: Run, name: str) -> dict[str, Any]:
@@ -31,14 +41,14 @@ def _row(run: Run, name: str) -> dict[str, Any]:
     }
 
 
-def print_table(rows: Sequence[dict[str, Any]], more: Sequence[str] = ()) -> None:
+def print_table(rows: Sequence[dict[str, Any]], more: Sequence[str] = (), columns: Sequence[str] = COLUMNS) -> None:
     """The rows on the screen; `more` are columns of their own between the run and the rest."""
     import sys
 
     from rich.console import Console
     from rich.table import Table
 
-    names = ["run", *more, *(name for name in COLUMNS[1:] if name != "stderr")]
+    names = ["run", *more, *(name for name in columns[1:] if name != "stderr")]
     table = Table(*names, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(cell(name, row) for name in names))
@@ -52,6 +62,12 @@ def cell(name: str, row: dict[str, Any]) -> str:
         return "–"
     if name == "accuracy":
         return f"{value:.1%}" + (f" ± {row['stderr']:.1%}" if row.get("stderr") is not None else "")
+    if name == "token_accuracy":
+        return f"{value:.1%}"
+    if name == "places":
+        return " ".join(f"{share:.2f}" for share in value)
+    if name == "ppl":
+        return f"{value:.4g}"
     if isinstance(value, float):
         return f"{value:.3g}" if name == "flops" else f"{value:.1f}"
     return str(value)

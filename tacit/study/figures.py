@@ -56,3 +56,10 @@ def percent(axis: Any) -> None:
 
     axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axis.set_ylim(-0.02, 1.02)
+
+
+def thousands(axis: Any) -> None:
+    """Steps are easier to read with their thousands set apart."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -1,15 +1,18 @@
 """The pictures of a run, of several runs, and of a claim: always from result files, so they can be made again."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from tacit.errors import TacitError
 from tacit.study.figures import COLORS, FAINT, INK, figure, percent
 from tacit.study.runs import PREFIX, Run, find_runs
+from tacit.study.stages import last_evaluations, stage_name, stage_starts
+from tacit.study.story import draw_places, draw_story, has_places, has_story
 
 FOLDER = "plots"
+NAMED, MARKED = 16, 64
+"""So many stages can be named in a picture, and so many can be marked."""
 
 
 def plot(place: str | Path) -> list[Path]:
@@ -28,14 +31,19 @@ def plot(place: str | Path) -> list[Path]:
 
 
 def plot_run(run: Run) -> list[Path]:
-    """Loss and learning rate, accuracy by step, accuracy by stage: what the run's metrics hold of these."""
+    """The story of a curriculum, loss and learning rate, accuracy by step, by stage and by place: what the run's metrics hold
+    of these."""
     folder, files = run.folder / FOLDER, []
+    if has_story(run):
+        files.append(draw_story(run, folder / "story.png"))
     if run.training:
         files.append(_loss(run, folder / "loss.png"))
     if run.evaluations:
         files.append(_accuracy(run, folder / "accuracy.png"))
     if len({line["stage"] for line in run.evaluations if line.get("stage") is not None}) > 1:
         files.append(_stages(run, folder / "stages.png"))
+    if has_places(run):
+        files.append(draw_places(run, folder / "places.png"))
     return files
 
 
@@ -93,33 +101,40 @@ def _curve(axis: Any, run: Run, color: str, label: str = "") -> None:
 
 
 def _mark_stages(run: Run, *axes: Any) -> None:
-    """A line where each stage of the curriculum begins, named on the first of the axes."""
+    """A line where each stage of the curriculum begins, named on the first of the axes. Where there are many, lines alone
+    must do; where the stage changes all the time, nothing is marked."""
     starts = stage_starts(run)[1:]
+    if len(starts) > MARKED:
+        return
     crowded = len(starts) > 3  # short names, and low or high by turns, so that neighbours do not meet
     for number, (step, stage) in enumerate(starts):
         for axis in axes:
             axis.axvline(step, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+        if len(starts) > NAMED:
+            continue
         axes[0].annotate(
-            f"{stage}" if crowded and number else f"stage {stage}", (step, 1), xycoords=("data", "axes fraction"),
+            stage_name(stage) if crowded and number else f"stage {stage_name(stage)}", (step, 1),
+            xycoords=("data", "axes fraction"),
             xytext=(4, -2 - 12 * (crowded and number % 2)), textcoords="offset points",
             fontsize=8, va="top", color="#7b8794",
         )  # fmt: skip
 
 
-def stage_starts(run: Run) -> list[tuple[int, int]]:
-    """(first logged step, stage) of every stage, in order."""
-    told = ((line["step"], line["stage"]) for line in run.training if line.get("stage") is not None)
-    return [(next(part)[0], stage) for stage, part in groupby(told, key=lambda pair: pair[1])]
-
-
 def _stages(run: Run, file: Path) -> Path:
-    """The last accuracy of every stage."""
-    last = {line["stage"]: line for line in run.evaluations if line.get("stage") is not None}
+    """The last accuracy of every stage, and that after training."""
+    evaluated, over = last_evaluations(run)
+    last = {stage_name(stage): line for stage, line in evaluated.items()} | ({"end": over} if over else {})
     shares = [line[f"{PREFIX}accuracy"] for line in last.values()]
     errors = [line.get(f"{PREFIX}stderr", 0.0) for line in last.values()]
-    with figure(file, size=(max(4.4, 1.4 + 0.8 * len(last)), 3.8)) as axis:
-        names = [f"stage {stage}" for stage in last]
-        axis.bar(names, shares, yerr=errors, color=COLORS[0], width=0.6, error_kw={"ecolor": INK, "capsize": 3})
-        axis.set(title=f"{run.name}\naccuracy at the end of each stage", ylabel="accuracy ± standard error")
+    with figure(file, size=(min(11.0, max(4.4, 1.4 + 0.6 * len(last))), 3.8)) as axis:
+        colors = [COLORS[0]] * len(evaluated) + [COLORS[2]] * (over is not None)
+        error: dict[str, Any] = {"ecolor": INK, "capsize": 3 if len(last) <= NAMED else 0, "linewidth": 0.8}
+        axis.bar(range(len(last)), shares, yerr=errors, color=colors, width=0.7, error_kw=error)
+        apart = 1 + len(last) // 32
+        shown = [place for place in range(len(last)) if place % apart == 0 or place == len(last) - 1]
+        axis.set_xticks(shown, [list(last)[place] for place in shown])
+        axis.set(
+            title=f"{run.name}\naccuracy at the end of each stage", xlabel="stage", ylabel="accuracy ± standard error"
+        )
         percent(axis)
     return file

@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,6 +145,10 @@ class Rows(list[dict[str, Layout]]):
     def lengths(self) -> list[int]:
         """The longest view of each row."""
         return [max(map(len, row.values())) for row in self]
+
+    def counted(self) -> Iterable[tuple[dict[str, Layout], int]]:
+        """Layouts, and how many rows have the segments of each."""
+        return zip(self, repeat(1))
 
     def only(self, which: Iterable[int]) -> "Rows":
         """Some of the rows."""

@@ -121,6 +121,10 @@ class Shaped(Sequence[Views]):
         """The longest view of each row."""
         return np.array([max(map(len, views.values())) for views in self.patterns])[self.kinds].tolist()
 
+    def counted(self) -> Iterable[tuple[Views, int]]:
+        """Layouts, and how many rows have the segments of each."""
+        return zip(self.patterns, np.bincount(self.kinds, minlength=len(self.patterns)).tolist())
+
     def only(self, which: Iterable[int]) -> "Shaped":
         """Some of the rows."""
         rows = list(which)

@@ -51,13 +51,17 @@ class Outcome(NamedTuple):
     loss: float
     grad_norm: float
     parts: dict[str, float]
-    """The method's own numbers, of the whole step."""
+    """The method's own numbers, of the whole step, and the lengths of thoughts in its rows."""
     tokens: int
     """Tokens read, padding not counted."""
 
 
 SKIPPED = Outcome(0.0, 0.0, {}, 0)
 """No row of the step fits into train.max_length."""
+
+
+KINDS = {"steps": "thought_tokens", "frontier": "thought_tokens", "pause": "pauses", "thought": "latents"}
+"""Under which name of metrics.jsonl the tokens of a segment are counted, as a mean of the step's rows."""
 
 
 class Stepper:
@@ -120,13 +124,16 @@ class Stepper:
         made = self._in_memory(lambda: self._act(rows, examples))
         if not self.ranks.any(made is None):
             assert made is not None
-            counts = self.ranks.sum(_total(made, weight))
+            counts = self.ranks.sum(_total(made, weight) | _thoughts(rows, weight))
             tokens = int(counts.pop("tokens"))
+            thoughts = {name: counts.pop(name) / counts["rows"] for name in dict.fromkeys(KINDS.values())}
             parts = self._in_memory(lambda: self._backward(made, counts, weight))
             if not self.ranks.any(parts is None):
                 assert parts is not None
                 parts = self.ranks.sum(parts)
-                return Outcome(parts.pop("loss"), 0.0, self.learner.method.summary(parts), tokens)
+                loss, told = parts.pop("loss"), self.learner.method.summary(parts)
+                written = {name: mean for name, mean in thoughts.items() if mean or name == "thought_tokens"}
+                return Outcome(loss, 0.0, told | written, tokens)
         self._shrink()
         assert drawn is not None
         restore_random(drawn)
@@ -182,6 +189,16 @@ def _total(made: Sequence[Lesson], weight: float) -> dict[str, float]:
         read = sum(_tokens(view) for view in lesson.views.values())
         for name, count in (lesson.counts() | {"tokens": float(read)}).items():
             totals[name] = totals.get(name, 0.0) + weight * count
+    return totals
+
+
+def _thoughts(rows: Rows | Shaped, weight: float) -> dict[str, float]:
+    """How many tokens of each kind of thought the rows have in their main view."""
+    totals = dict.fromkeys(KINDS.values(), 0.0)
+    for views, count in rows.counted():
+        for segment in views["main"].segments if "main" in views else ():
+            if segment.name in KINDS:
+                totals[KINDS[segment.name]] += weight * count * len(segment.ids)
     return totals
 
 
