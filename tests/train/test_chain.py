@@ -71,7 +71,7 @@ def test_weights_that_are_given_need_no_earlier_run(shelf):
 def test_a_circle_and_a_start_that_comes_from_elsewhere_are_refused(shelf):
     circle = WRITTEN.replace("runs/written}", "runs/written, after: silent.yaml}") + "model: {path: runs/silent}\n"
     (shelf / "written.yaml").write_text(circle)
-    with pytest.raises(TacitError, match="in a circle: written.yaml → silent.yaml → written"):
+    with pytest.raises(TacitError, match="in a circle: written"):
         earlier(load("silent.yaml").recipe)
     (shelf / "written.yaml").write_text(WRITTEN)
     with pytest.raises(TacitError, match="makes runs/written, and this recipe begins with gpt2"):
