@@ -38,6 +38,8 @@ class Report:
     run: str = ""
     cot_match: float | None = None
     """Share of answers whose written steps are exactly the gold ones; None where there are none to write."""
+    written_steps_mean: float | None = None
+    """Steps written before the answer; None where a task's examples have none."""
     tables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """What only some tasks have: kinds of mistakes, scores of offered choices."""
     rows: Sequence[dict[str, Any]] = ()
@@ -50,8 +52,8 @@ class Report:
     def metrics(self) -> dict[str, float]:
         """The numbers, for a line of `metrics.jsonl`, without the prefix that tells them from those of training."""
         numbers = {key: value for key, value in self.summary().items() if not isinstance(value, str)}
-        if self.cot_match is not None:
-            numbers["cot_match"] = self.cot_match
+        more = {"cot_match": self.cot_match, "written_steps_mean": self.written_steps_mean}
+        numbers |= {key: value for key, value in more.items() if value is not None}
         return numbers | {f"{table}/{name}": v for table, part in self.tables.items() for name, v in part.items()}
 
     def write_rows(self, file: Path) -> None:

@@ -42,6 +42,7 @@ class Graded:
     forwards: int
     flops: int
     steps_match: bool | None
+    written_steps: int | None
     verdict: str | None
     choice: bool | None
     """Whether the right one of two offered answers was likelier; None where nothing is offered."""
@@ -176,6 +177,7 @@ def _grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[in
                 forwards=cost.forwards,
                 flops=cost.flops(costs),
                 steps_match=cot_match(example.steps, done.text, example.question) if example.steps else None,
+                written_steps=len(task.written(done.text)) if example.steps else None,
                 verdict=task.verdict(example, done.text, parts.latents // per_step),
                 choice=right.get((number, sample)),
             )
@@ -189,6 +191,7 @@ def _report(graded: list[Graded], task: str, seconds: float) -> Report:
     verdicts = [[one.row["correct"] for one in group] for _, group in by_question]
     correct = sum(map(sum, verdicts))
     matches = [one.steps_match for one in graded if one.steps_match is not None]
+    written = [one.written_steps for one in graded if one.written_steps is not None]
     return Report(
         accuracy=correct / n,
         stderr=accuracy_error(verdicts),
@@ -203,6 +206,7 @@ def _report(graded: list[Graded], task: str, seconds: float) -> Report:
         extractor=graded[0].extractor,
         task=task,
         cot_match=sum(matches) / len(matches) if matches else None,
+        written_steps_mean=sum(written) / len(written) if written else None,
         tables=_tables(graded),
         rows=tuple(one.row for one in graded),
     )

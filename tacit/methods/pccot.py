@@ -1,5 +1,5 @@
-"""Parallel continuous thoughts (Wu et al., arXiv 2506.18582): all silent steps of a row are computed at once, in a few rounds, and
-taught by the same model writing its steps.
+"""Parallel continuous thoughts (Wu et al., arXiv 2506.18582): all silent steps of a row are computed at once, in a few rounds,
+and taught by the same model writing its steps.
 
 The student thinks and answers; the teacher writes all steps but the last, which is the answer already. Both learn to answer,
 and at the token before the answer the student's states are drawn towards the teacher's. There is no curriculum.

@@ -134,5 +134,5 @@ def test_without_distance_no_layer_is_kept(monkeypatch):
 def test_settings_and_rows_that_cannot_be():
     with pytest.raises(ValidationError, match="the student learns nothing"):
         Pccot(student=0.0, distill=0.0)
-    with pytest.raises(DataError, match="set template.cue"):
+    with pytest.raises(DataError, match="no words before the answer"):
         Pccot().layouts(ROWS[0]._replace(cue=()), thinker(Pccot()).vocab, 0, np.random.default_rng(0))
