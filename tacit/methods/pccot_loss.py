@@ -25,21 +25,18 @@ def taught(
     thinker: "Thinker", lesson: Lesson, counts: Mapping[str, Any], distance: "Distance", weights: Mapping[str, float]
 ) -> Loss:
     """The weighted sum, and each of its terms before it was weighted."""
-    traces = {name: _read(thinker, lesson.views[name], weights) for name in ("main", "teacher")}
+    student, teacher = lesson.views["main"], lesson.views["teacher"]
+    thought, written = (run(thinker, view, layers=weights["distill"] > 0, end=view.end) for view in (student, teacher))
     parts = {
-        {"main": "student", "teacher": "teacher"}[name]: (weights[name], nll(thinker, trace.hidden, view, counts[name]))
-        for name, trace in traces.items()
-        for view in (lesson.views[name],)
+        "student": (weights["main"], nll(thinker, thought.hidden, student, counts["main"])),
+        "teacher": (weights["teacher"], nll(thinker, written.hidden, teacher, counts["teacher"])),
     }
     if weights["distill"]:
-        states = [_before_answer(traces[name], lesson.views[name], distance.embedding) for name in ("main", "teacher")]
-        parts["distill"] = (weights["distill"], apart(*states, distance).sum() / counts["rows"])
+        mine = _before_answer(thought, student, distance.embedding)
+        theirs = _before_answer(written, teacher, distance.embedding)
+        parts["distill"] = (weights["distill"], apart(mine, theirs, distance).sum() / counts["rows"])
     total = torch.stack([weight * value for weight, value in parts.values()]).sum()
     return Loss(total, {name: value.detach() for name, (_, value) in parts.items()})
-
-
-def _read(thinker: "Thinker", view: Batch, weights: Mapping[str, float]) -> Trace:
-    return run(thinker, view, layers=weights["distill"] > 0, end=view.end)
 
 
 def _before_answer(trace: Trace, view: Batch, embedding: bool) -> Tensor:
