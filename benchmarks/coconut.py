@@ -11,6 +11,8 @@ import torch
 from benchmarks.harness import compare, main, row, timed
 
 QUESTION, ANSWER = 64, 24
+STEP, LAST = 8, 3
+"""Tokens of a written step, and the stage in which none of three is left."""
 SIZES = {
     "V512 B32 6 latents": (512, 32, 6, False),
     "V512 B8 6 latents": (512, 8, 6, False),
@@ -47,6 +49,20 @@ def layouts(thinker, vocab: int, rows: int, latents: int, ragged: bool):
         answer = Segment("answer", draw(ANSWER), 1.0)
         out.append(Layout(Segment("question", draw(q)), *thinker.vocab.thought(n), answer))
     return out
+
+
+def staged(thinker, vocab: int, rows: int, stage: int):
+    """Rows of a curriculum: two silent steps for each of three written ones that is gone."""
+    from tacit.layout import Layout, Segment
+
+    g = torch.Generator().manual_seed(1)
+    draw = lambda n: torch.randint(1, vocab, (n,), generator=g).tolist()  # noqa: E731
+    written = ANSWER + STEP * (LAST - stage)
+    thought = thinker.vocab.thought(2 * stage)
+    return [
+        Layout(Segment("question", draw(QUESTION)), *thought, Segment("answer", draw(written), 1.0))
+        for _ in range(rows)
+    ]
 
 
 def plain(thinker, batch, labelled: bool):
@@ -86,9 +102,12 @@ def one(size: str, contender: str) -> dict[str, float]:
     from tacit.engine.shared import SharedBatch, shared_loss
     from tacit.layout import Layout
 
-    vocab, rows, latents, ragged = SIZES[size]
+    vocab, rows, latents, ragged = SIZES[size.partition(",")[0]]
     thinker = build(vocab)
-    made = layouts(thinker, vocab, rows, latents, ragged)
+    if stage := size.partition(", stage ")[2]:
+        made = staged(thinker, vocab, rows, int(stage))
+    else:
+        made = layouts(thinker, vocab, rows, latents, ragged)
     batch = Batch.of(made, thinker.vocab)
     if contender == "stages":
         groups = []
@@ -137,7 +156,18 @@ def report(rounds: int = 3) -> list[dict]:
         if "B32" in size:
             peak = {name: figures["peak_mb"] for name, figures in found.items()}
             rows.append(row("peak memory / plain", size, peak["ours"], peak["plain"], "MB", 1.02))
+    rows += _by_stage(here, rounds)
     rows.append(_growth(here, rounds))
+    return rows
+
+
+def _by_stage(here: str, rounds: int) -> list[dict]:
+    """No stage may be slower than stage 0 by more than the reference code's last stage is (1.37 and 2.22)."""
+    rows = []
+    for size, goal in (("V50257 B8 6 latents", 1.37), ("V512 B8 6 latents", 2.22)):
+        cpu = {k: compare(here, f"{size}, stage {k}", ["ours"], rounds)["ours"]["cpu"] * 1e3 for k in range(LAST + 1)}
+        name = size.removesuffix(" 6 latents")
+        rows += [row(f"step of stage {k} / stage 0", name, cpu[k], cpu[0], "cpu ms", goal) for k in range(1, LAST + 1)]
     return rows
 
 

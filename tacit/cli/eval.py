@@ -108,6 +108,8 @@ def print_report(report: "Report", batch: int | None = None) -> None:
     }
     if report.cot_match is not None and report.thought_tokens_mean:
         rows["steps as in the data"] = f"{report.cot_match:.2%}"
+    if report.written_steps_mean:
+        rows["written steps"] = f"{report.written_steps_mean:.2f}"
     for name, value in rows.items():
         if value:
             table.add_row(name, value)

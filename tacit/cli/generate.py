@@ -15,6 +15,8 @@ ShowThoughts = Annotated[bool, typer.Option("--show-thoughts", help="Tell how th
 MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Longest answer in tokens.")]
 Temperature = Annotated[float, typer.Option("--temperature", min=0, help="0 always takes the likeliest token.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of sampling.")]
+Latents = Annotated[int | None, typer.Option("--latents", min=0, help="So many silent steps, whatever was trained.")]
+Then = Annotated[str, typer.Option("--then", help="Words that come behind the silent steps, such as <<.")]
 
 
 def generate(
@@ -24,6 +26,8 @@ def generate(
     max_tokens: MaxTokens = 128,
     temperature: Temperature = 0.0,
     seed: Seed = 0,
+    latents: Latents = None,
+    then: Then = "",
 ) -> None:
     """Answer questions."""
     from tacit.thinker import Thinker
@@ -31,7 +35,7 @@ def generate(
     if not prompts:
         raise typer.BadParameter("give a question, or - to read questions from standard input")
     thinker = Thinker.from_pretrained(run)
-    options = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    options = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed, "latents": latents, "then": then}
     asked = questions(prompts)
     if not sys.stdout.isatty():
         together = list(asked)
@@ -43,6 +47,7 @@ def generate(
     for question in asked:
         header(question, len(prompts) > 1)
         told = lambda _question, _token, text: print(text, end="", flush=True)  # noqa: E731
+        print(then, end="", flush=True)
         [answer] = thinker.generate([question], on_token=told, **options)
         print()
         show(answer, show_thoughts)

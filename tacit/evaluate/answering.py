@@ -7,8 +7,10 @@ from typing import Any
 from tacit.engine.sampling import Sampling
 from tacit.errors import TacitError
 from tacit.evaluate.account import Thought, account, ends
+from tacit.evaluate.split import with_latents
 from tacit.evaluate.subject import method_of, template_of
 from tacit.example import Example, encode
+from tacit.layout import Layout, Segment
 from tacit.registry import nearest
 
 
@@ -27,10 +29,18 @@ class Answer:
 
 
 def generate(
-    thinker, texts: Sequence[str] | str, *, on_token: Callable[[int, int, str], None] | None = None, **sampling: Any
+    thinker,
+    texts: Sequence[str] | str,
+    *,
+    latents: int | None = None,
+    then: str = "",
+    on_token: Callable[[int, int, str], None] | None = None,
+    **sampling: Any,
 ) -> list[Answer]:
-    """Answers in the order of the questions. `sampling`: fields of `Sampling`, such as max_tokens, temperature and seed.
-    `on_token(question, id, text)` is told every token as it is chosen."""
+    """Answers in the order of the questions. `latents`: so many silent steps, whatever was trained; with fewer, a model that
+    learned several stages writes the steps that it did not think. `then`: words that it must begin with behind them, such as
+    << for an equation. `sampling`: fields of `Sampling`, such as max_tokens, temperature and seed. `on_token(question, id,
+    text)` is told every token as it is chosen."""
     texts = [texts] if isinstance(texts, str) else list(texts)
     for number, text in enumerate(texts, 1):
         if not text.strip():
@@ -41,6 +51,11 @@ def generate(
     method, template = method_of(thinker.facts), template_of(thinker.facts)
     asked = encode([Example(question=text) for text in texts], thinker.tokenizer, template)
     prompts = [method.prompt(one, thinker.vocab) for one in asked]
+    if latents is not None:
+        prompts = [with_latents(prompt, latents, thinker.vocab) for prompt in prompts]
+    if then:
+        forced = Layout(Segment("steps", tuple(thinker.tokenizer(then, add_special_tokens=False)["input_ids"])))
+        prompts = [prompt + forced for prompt in prompts]
     answers = []
     rule = Sampling(**sampling)
     each = [
@@ -49,5 +64,5 @@ def generate(
     ]
     for one, done in zip(asked, thinker.complete(prompts, each, on_token=on_token)):
         parts = account(done, one.cue, thinker.vocab)
-        answers.append(Answer(done.text, parts.thoughts, done.latents, sum(done.logprobs)))
+        answers.append(Answer(then + done.text, parts.thoughts, done.latents, sum(done.logprobs)))
     return answers

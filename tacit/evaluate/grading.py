@@ -30,6 +30,7 @@ class Graded:
     forwards: int
     flops: int
     steps_match: bool | None
+    written_steps: int | None
     verdict: str | None
     choice: bool | None
     """Whether the right one of two offered answers was likelier; None where nothing is offered."""
@@ -77,6 +78,7 @@ def grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[int
                 forwards=cost.forwards,
                 flops=cost.flops(costs),
                 steps_match=cot_match(example.steps, said, example.question) if example.steps else None,
+                written_steps=len(task.written(done.text)) if example.steps else None,
                 verdict=task.verdict(example, done.text, parts.latents // per_step),
                 choice=right.get((number, sample)),
                 places=task.places(example, grade.extracted),
@@ -94,6 +96,7 @@ def report(parts: Sequence[Part], task: str) -> Report:
     verdicts = [[one.row["correct"] for one in group] for _, group in by_question]
     correct = sum(map(sum, verdicts))
     decoded = sum(part.decoded for part in parts)
+    written = [one.written_steps for one in graded if one.written_steps is not None]
     matches = [one.steps_match for one in graded if one.steps_match is not None]
     return Report(
         accuracy=correct / n,
@@ -112,6 +115,7 @@ def report(parts: Sequence[Part], task: str) -> Report:
         token_accuracy=sum(reading.right for reading in readings) / learned if learned else None,
         examples_per_second=decoded / max(part.decoding for part in parts) if decoded else None,
         cot_match=sum(matches) / len(matches) if matches else None,
+        written_steps_mean=sum(written) / len(written) if written else None,
         tables=_tables(graded),
         rows=tuple(one.row for one in graded),
     )

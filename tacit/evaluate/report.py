@@ -45,6 +45,8 @@ class Report:
     """Completions a second while decoding, at the batch that was asked; None where nothing had to be decoded."""
     cot_match: float | None = None
     """Share of answers whose written steps are exactly the gold ones; None where there are none to write."""
+    written_steps_mean: float | None = None
+    """Steps written before the answer; None where a task's examples have none."""
     tables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """What only some tasks have: accuracy of each place, kinds of mistakes, scores of offered choices."""
     rows: Sequence[dict[str, Any]] = ()
@@ -57,7 +59,7 @@ class Report:
 
     def metrics(self) -> dict[str, float]:
         """The numbers, for a line of `metrics.jsonl`, without the prefix that tells them from those of training."""
-        told = self.summary() | {"cot_match": self.cot_match}
+        told = self.summary() | {"cot_match": self.cot_match, "written_steps_mean": self.written_steps_mean}
         return {key: value for key, value in told.items() if isinstance(value, int | float)}
 
     def write_rows(self, file: Path) -> None:

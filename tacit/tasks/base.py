@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from pydantic import Field, field_validator
 
-from tacit.answers import EXTRACTORS, equal, extract
+from tacit.answers import EXTRACTORS, MARKERS, equal, extract
 from tacit.errors import DataError, TacitError
 from tacit.example import Example, Template
 from tacit.registry import nearest
@@ -81,6 +81,15 @@ class Task(Settings, ABC):
         """Which places of the answer are right, where answers have places, such as digits; `found` is what was read as the
         answer."""
         return None
+
+    def written(self, text: str) -> list[str]:
+        """The steps in what a model wrote before its answer, without the markers of silent steps."""
+        for marker in MARKERS:
+            text = text.replace(marker, "")
+        cue, (_, end) = self.template.cue.strip(), self.template.step.split("{step}")
+        before = text.rsplit(cue, 1)[0] if cue and cue in text else ""
+        apart = end or (None if self.template.kind == "symbolic" else "\n")
+        return [step.strip() for step in before.split(apart) if step.strip()]
 
     def words(self) -> list[str] | None:
         """Every word that template kind symbolic can meet, for making a tokenizer; None where words are open-ended."""
