@@ -21,7 +21,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     from tacit.launch.watch import watching
     from tacit.study.compare import compare, print_table
     from tacit.study.runs import Run
-    from tacit.study.story import story
+    from tacit.study.story import draw_story
 
     folders = {arm: out / arm for arm in ARMS}
     print(
@@ -44,7 +44,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     runs = [Run(folder) for folder in folders.values()]
     print()
     print_table(compare(runs))
-    print(f"\npicture: {story(runs, out / 'demo.png')}")
+    print(f"\npicture: {draw_story(runs[0], out / 'demo.png', control=runs[1])}")
     _ask(folders)
 
 

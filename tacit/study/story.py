@@ -8,7 +8,7 @@ from tacit.study.figures import COLORS, FAINT, INK, figure, percent, thousands
 from tacit.study.runs import PREFIX, Run
 from tacit.study.stages import KINDS, places, stage_starts
 
-ACCURACY, WRITTEN, SILENT = COLORS[0], COLORS[1], COLORS[2]
+ACCURACY, WRITTEN, SILENT, OTHER = COLORS[0], COLORS[1], COLORS[2], COLORS[3]
 NAMES = {"thought_tokens": "tokens written", "pauses": "pauses", "latents": "silent steps"}
 ROOM = 1.3
 """The axis of tokens reaches so much higher than they do, so that most of the accuracy is drawn above them."""
@@ -20,14 +20,18 @@ def has_story(run: Run) -> bool:
     return told and bool(run.evaluations) and len(stage_starts(run)) > 1
 
 
-def draw_story(run: Run, file: Path) -> Path:
-    """Accuracy by step before the staircase of tokens that are still written."""
+def draw_story(run: Run, file: Path, control: Run | None = None) -> Path:
+    """Accuracy by step before the staircase of tokens that are still written; that of a control beside it."""
     with figure(file, size=(8.6, 4.2)) as axis:
         beside = axis.twinx()
         axis.set_zorder(beside.get_zorder() + 1)  # the curve before the staircase
         axis.patch.set_visible(False)
         _thoughts(beside, run)
-        _accuracy(axis, run)
+        if control is not None:
+            _accuracy(axis, control, OTHER)
+            at = (run.training[-1]["step"] * 0.985, control.result()["accuracy"])
+            label(axis, f"{control.name}: {at[1]:.1%}", at, OTHER, offset=(0, 7), ha="right", va="bottom")
+        _accuracy(axis, run, ACCURACY)
         last = run.result()
         axis.set_title(run.name)
         words = f"{last['accuracy']:.1%} right at the end, {_asked(last)}"
@@ -64,15 +68,15 @@ def _thoughts(axis: Any, run: Run) -> None:
     axis.grid(False)
 
 
-def _accuracy(axis: Any, run: Run) -> None:
+def _accuracy(axis: Any, run: Run, color: str) -> None:
     lines = run.evaluations
     steps, shares = [line["step"] for line in lines], [line[f"{PREFIX}accuracy"] for line in lines]
     errors = [line.get(f"{PREFIX}stderr", 0.0) for line in lines]
     low, high = ([share + sign * error for share, error in zip(shares, errors)] for sign in (-1, 1))
-    axis.axhline(shares[-1], color=ACCURACY, linewidth=0.9, linestyle=(0, (1, 2)))
-    axis.fill_between(steps, low, high, color=ACCURACY, alpha=0.15, linewidth=0)
-    axis.plot(steps, shares, color=ACCURACY, linewidth=1.8, marker="o" if len(steps) <= 30 else "", markersize=3.5)
-    axis.plot(steps[-1:], shares[-1:], color=ACCURACY, marker="o", markersize=6.5, clip_on=False)
+    axis.axhline(shares[-1], color=color, linewidth=0.9, linestyle=(0, (1, 2)))
+    axis.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
+    axis.plot(steps, shares, color=color, linewidth=1.8, marker="o" if len(steps) <= 30 else "", markersize=3.5)
+    axis.plot(steps[-1:], shares[-1:], color=color, marker="o", markersize=6.5, clip_on=False)
     percent(axis)
     axis.set_ylabel("accuracy", color=ACCURACY)
     axis.tick_params(axis="y", colors=ACCURACY, length=0)
