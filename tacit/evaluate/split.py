@@ -177,7 +177,7 @@ def _grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[in
                 forwards=cost.forwards,
                 flops=cost.flops(costs),
                 steps_match=cot_match(example.steps, done.text, example.question) if example.steps else None,
-                written_steps=len(task.written(done.text)) if example.steps else None,
+                written_steps=len(task.written_steps(done.text)) if example.steps else None,
                 verdict=task.verdict(example, done.text, parts.latents // per_step),
                 choice=right.get((number, sample)),
             )

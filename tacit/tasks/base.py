@@ -77,7 +77,7 @@ class Task(Settings, ABC):
         first steps were thought instead of written."""
         return None
 
-    def written(self, text: str) -> list[str]:
+    def written_steps(self, text: str) -> list[str]:
         """The steps in what a model wrote before its answer, without the markers of silent steps."""
         for marker in MARKERS:
             text = text.replace(marker, "")

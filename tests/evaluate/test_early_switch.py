@@ -1,7 +1,6 @@
 """A switch to words after fewer silent steps than were trained, words that must come next, and the count of written steps."""
 
 import pytest
-from conftest import METHOD, SETTINGS, TASK, facts
 
 from tacit.engine.sampling import Sampling
 from tacit.errors import TacitError
@@ -9,6 +8,7 @@ from tacit.evaluate.split import evaluate_split, with_latents
 from tacit.example import Template, encode
 from tacit.layout import Layout, Segment
 from tacit.tasks.gsm8k import Gsm8k
+from tests.evaluate.conftest import METHOD, SETTINGS, TASK, facts
 
 
 @pytest.fixture
@@ -54,16 +54,16 @@ def test_a_method_without_thoughts_has_none_to_count(speaking, examples):
     ],
 )
 def test_written_steps_without_markers(text, steps):
-    assert Gsm8k().written(text) == steps
+    assert Gsm8k().written_steps(text) == steps
 
 
 def test_written_steps_in_symbols_and_without_line_ends():
-    assert TASK.written("3 5 [A] 5") == ["3", "5"]
-    assert Gsm8k(template=Template(step="{step};", cue="=> ")).written("a;b;=> c") == ["a", "b"]
+    assert TASK.written_steps("3 5 [A] 5") == ["3", "5"]
+    assert Gsm8k(template=Template(step="{step};", cue="=> ")).written_steps("a;b;=> c") == ["a", "b"]
 
 
 def test_an_evaluation_counts_them(speaking, examples):
     report = evaluate_split(speaking, METHOD, TASK, TASK.template, examples[:8], SETTINGS)
-    counts = [len(TASK.written(row["text"])) for row in report.rows]
+    counts = [len(TASK.written_steps(row["text"])) for row in report.rows]
     assert report.written_steps_mean == sum(counts) / 8
     assert report.metrics()["written_steps_mean"] == report.written_steps_mean
