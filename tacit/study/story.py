@@ -55,7 +55,7 @@ def _thoughts(axis: Any, run: Run) -> None:
     written = [line["thought_tokens"] for line in lines]
     axis.fill_between(steps, written, step="post", color=WRITTEN, alpha=0.16, linewidth=0)
     axis.step(steps, written, where="post", color=WRITTEN, linewidth=1.2)
-    label(axis, NAMES["thought_tokens"], (steps[-1] * 0.015, written[0]), WRITTEN, offset=(0, -6), va="top")
+    label(axis, NAMES["thought_tokens"], (steps[-1] * 0.015, written[0] * 0.45), WRITTEN, va="center")
     for kind in KINDS[1:]:
         if any(line.get(kind) for line in lines):
             values = [line.get(kind, 0.0) for line in lines]

@@ -21,7 +21,7 @@ def parities(question: str, places: list[int]) -> list[str]:
 @pytest.mark.parametrize(("bits", "counted"), [(12, None), (20, 3), (14, 2)])
 def test_parities_hold(bits, counted):
     task = Parity(bits=bits, counted=counted, **FEW)
-    places = task.places()
+    places = task.counting()
     assert len(places) == (counted or bits) and places == sorted(set(places))
     for row in task.examples("train"):
         assert [*row.steps, row.answer] == parities(row.question, places)
@@ -31,7 +31,7 @@ def test_parities_hold(bits, counted):
 
 
 def test_the_seed_chooses_the_bits_and_the_worked_example_holds():
-    chosen = {tuple(Parity(bits=20, counted=4, seed=seed).places()) for seed in range(5)}
+    chosen = {tuple(Parity(bits=20, counted=4, seed=seed).counting()) for seed in range(5)}
     assert len(chosen) == 5
     drawn = (np.array([[0, 1, 1, 0, 1]]),)
     assert Parity(bits=5).solutions(drawn, np.random.default_rng(0)) == [(("1", "0", "0"), "1")]
