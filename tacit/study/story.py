@@ -30,7 +30,7 @@ def draw_story(run: Run, file: Path, control: Run | None = None) -> Path:
         if control is not None:
             _accuracy(axis, control, OTHER)
             at = (run.training[-1]["step"] * 0.985, control.result()["accuracy"])
-            label(axis, f"{control.name}: {at[1]:.1%}", at, OTHER, offset=(0, 7), ha="right", va="bottom")
+            label(axis, f"{control.name}: {at[1]:.1%}", at, OTHER, offset=(0, -9), ha="right", va="top")
         _accuracy(axis, run, ACCURACY)
         last = run.result()
         axis.set_title(run.name)
