@@ -155,7 +155,9 @@ def scripted(world):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_an_answer_ends_at_its_own_end(name, scripted, tokenizer, monkeypatch):
     """The published rule: the second end of text with the first layout, the first with the other."""
-    monkeypatch.setattr(split, "read", lambda thinker, layouts, *_: [None] * len(layouts))  # what is scripted is decoded
+    monkeypatch.setattr(
+        split, "read", lambda thinker, layouts, *_: [None] * len(layouts)
+    )  # what is scripted is decoded
     line, template = LINES[0], template_of(name)
     ids = whole(name, line, tokenizer)
     if name == "internalization-ready":  # what the folder's tokenizer has no token for is spelled

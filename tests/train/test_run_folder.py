@@ -46,7 +46,18 @@ def test_a_run_folder_holds_what_the_contract_says(tmp_path):
     thinker = run(folder, make_recipe(save_every=3), evaluate=lambda *_: {"accuracy": 0.5, "stderr": 0.1})
     lines = metrics(folder)
     first, evaluated = lines[0], lines[-1]
-    assert {"step", "epoch", "stage", "loss", "lr", "grad_norm", "tokens", "seconds", "nll", "thought_tokens"} == first.keys()
+    assert {
+        "step",
+        "epoch",
+        "stage",
+        "loss",
+        "lr",
+        "grad_norm",
+        "tokens",
+        "seconds",
+        "nll",
+        "thought_tokens",
+    } == first.keys()
     assert evaluated["step"] == 6 and evaluated["eval/accuracy"] == 0.5 and evaluated["eval/stderr"] == 0.1
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6, 6]
     found = facts(folder)
