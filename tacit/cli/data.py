@@ -34,7 +34,7 @@ def make(task: TaskName, out: Out, rows: Count = 1000, seed: Seed = 0, split: Sp
     cls = resolve(TASKS, task, "task")
     if not {"seed", f"{split}_rows"} <= cls.model_fields.keys():
         able = [name for name in TASKS if f"{split}_rows" in resolve(TASKS, name, "task").model_fields]
-        raise TacitError(f"{task} reads its examples and makes none up; take one of: {', '.join(able)}")
+        raise TacitError(f"{task} reads its examples and makes none up; take one of: {', '.join(sorted(able))}")
     examples = list(cls(seed=seed, **{f"{split}_rows": rows}).examples(split))
     if len(examples) < rows:
         raise TacitError(f"{task} has only {len(examples)} different questions for {split}; ask for at most so many")
