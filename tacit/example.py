@@ -8,15 +8,17 @@ the layout.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
+from tacit.edge_list import EdgeList, Ids
 from tacit.errors import DataError, ModelError
 from tacit.registry import nearest
 from tacit.settings import Settings
 
-Ids = tuple[int, ...]
+if TYPE_CHECKING:
+    import numpy as np
 
 # Pieces per call of the tokenizer: enough to hide the cost of a call, few enough to bound what is alive at once.
 PIECES = 65_536
@@ -154,6 +156,15 @@ class Encoded(NamedTuple):
     steps: tuple[Ids, ...]
     cue: Ids
     answer: Ids
+    graph: EdgeList | None = None
+    """Where the question lists the edges of a graph in symbols: what is known about it."""
+
+    def again(self, rng: "np.random.Generator") -> "Encoded":
+        """The example as it is met in another epoch: the same, unless its form means nothing and may change."""
+        if self.graph is None or not self.graph.form.fresh:
+            return self
+        graph, question, steps, answer = self.graph.again(self.question, self.steps, self.answer, rng)
+        return Encoded(self.id, question, steps, self.cue, answer, graph)
 
 
 def encode(examples: Sequence[Example], tokenizer: Any, template: Template | None = None) -> list[Encoded]:
@@ -183,6 +194,7 @@ def _encode_block(block: list[Example], tokenizer: Any, template: Template, star
             pieces += [template.step.replace("{step}", step) for step in example.steps]
             pieces.append(template.answer.replace("{answer}", example.answer))
     ids = _pieces(pieces, tokenizer, template)
+    vocabulary = tokenizer.get_vocab() if template.kind == "symbolic" else {}
     questions, rest = iter(ids[: len(asked)]), iter(ids[len(asked) :])
     encoded = []
     for example in block:
@@ -190,7 +202,8 @@ def _encode_block(block: list[Example], tokenizer: Any, template: Template, star
             row = Encoded(example.id, start, (), (), next(rest))
         else:
             steps = tuple([next(rest) for _ in example.steps])
-            row = Encoded(example.id, start + next(questions), steps, cue, next(rest))
+            graph = EdgeList.of(example.extra, vocabulary) if vocabulary else None
+            row = Encoded(example.id, start + next(questions), steps, cue, next(rest), graph)
         # An example with a question and no answer is a prompt: somebody is asking, and nothing is learned from it.
         if not (row.question or example.text) or (not row.answer and (example.answer or example.text)):
             field = "text" if example.text else "answer" if row.question else "question"

@@ -38,7 +38,7 @@ def evaluate(
     subject = load_for_eval(model, task, data, limit=limit, **settings)
     report = evaluate_split(
         subject.thinker, subject.method, subject.task, subject.template, subject.examples, subject.settings,
-        latents=latents, choices=choices, on_progress=on_progress,
+        latents=latents, choices=choices or subject.settings.choices, on_progress=on_progress,
     )  # fmt: skip
     return replace(report, run=subject.run)
 

@@ -5,7 +5,7 @@ depends on the question alone: not on the batch, not on the order, not on how ma
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
@@ -43,6 +43,7 @@ class Graded:
     flops: int
     steps_match: bool | None
     verdict: str | None
+    kind: str | None
     choice: bool | None
     """Whether the right one of two offered answers was likelier; None where nothing is offered."""
 
@@ -177,6 +178,7 @@ def _grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[in
                 flops=cost.flops(costs),
                 steps_match=cot_match(example.steps, done.text, example.question) if example.steps else None,
                 verdict=task.verdict(example, done.text, parts.latents // per_step),
+                kind=task.kind(example),
                 choice=right.get((number, sample)),
             )
             graded.append(one)
@@ -209,14 +211,24 @@ def _report(graded: list[Graded], task: str, seconds: float) -> Report:
 
 
 def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
-    """Shares of every kind of verdict, and how often the right choice was the likelier one."""
+    """Shares of every kind of verdict, how often the right choice was the likelier one, and the accuracy of every kind of
+    question."""
     tables: dict[str, dict[str, float]] = {}
     judged = [one.verdict for one in graded if one.verdict is not None]
     if judged:
-        kinds = sorted(set(judged), key=lambda kind: -judged.count(kind))
-        tables["verdict"] = {kind: judged.count(kind) / len(judged) for kind in kinds}
-    chosen = [one.choice for one in graded if one.choice is not None]
+        verdicts = sorted(set(judged), key=lambda kind: -judged.count(kind))
+        tables["verdict"] = {kind: judged.count(kind) / len(judged) for kind in verdicts}
+    kinds = sorted({one.kind for one in graded if one.kind is not None})
+    if kinds:
+        tables["accuracy"] = {kind: _share(one.row["correct"] for one in graded if one.kind == kind) for kind in kinds}
+    chosen = [one for one in graded if one.choice is not None]
     if chosen:
-        share = sum(chosen) / len(chosen)
-        tables["choice"] = {"accuracy": share, "stderr": (share * (1 - share) / len(chosen)) ** 0.5}
+        share = _share(one.choice for one in chosen)
+        of_kinds = {kind: _share(one.choice for one in chosen if one.kind == kind) for kind in kinds}
+        tables["choice"] = {"accuracy": share, "stderr": (share * (1 - share) / len(chosen)) ** 0.5} | of_kinds
     return tables
+
+
+def _share(verdicts: Iterable[bool | None]) -> float:
+    found = list(verdicts)
+    return sum(map(bool, found)) / len(found)

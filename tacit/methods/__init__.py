@@ -8,4 +8,5 @@ METHODS: dict[str, object] = {
     "icot": "tacit.methods.icot:Icot",
     "filler": "tacit.methods.filler:Filler",
     "pause": "tacit.methods.pause:Pause",
+    "superposition": "tacit.methods.superposition:Superposition",
 }

@@ -91,6 +91,10 @@ class Method(Settings, ABC):
         """A curriculum that listens to what is learned and so decides the stage itself; None: `stage` decides."""
         return None
 
+    def meets(self, ex: Encoded, stage: int) -> bool:
+        """Whether an example is met at all at a stage; a curriculum may begin with the easy ones."""
+        return True
+
     @abstractmethod
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
         """One or more views of an example at a stage."""
@@ -125,7 +129,7 @@ def stages_done(at: Progress, epochs: float) -> int:
 
 
 def question(ex: Encoded) -> Segment:
-    return Segment("question", ex.question)
+    return Segment("question", ex.question, positions=ex.graph and ex.graph.positions(len(ex.question)))
 
 
 def steps(ex: Encoded, start: int = 0, learn: float = 1.0) -> Segment:

@@ -118,5 +118,7 @@ class Eval(Settings):
     """Sampling temperature; 0 always takes the most likely token."""
     samples: Count = 1
     """Answers per question; accuracy is then their mean."""
+    choices: bool = False
+    """Also say how often the right one of the answers that a question offers is the likelier one, where it offers any."""
     best_metric: str = "accuracy"
     """Which evaluation number decides what the best checkpoint is; a minus sign before it means that less is better."""

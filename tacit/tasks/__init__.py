@@ -3,6 +3,7 @@
 TASKS: dict[str, object] = {
     "arithmetic": "tacit.tasks.arithmetic:Arithmetic",
     "gsm8k": "tacit.tasks.gsm8k:Gsm8k",
+    "layered": "tacit.tasks.layered:Layered",
     "multiplication": "tacit.tasks.multiplication:Multiplication",
     "prontoqa": "tacit.tasks.prontoqa:ProntoQA",
     "prosqa": "tacit.tasks.prosqa:ProsQA",

@@ -1,6 +1,7 @@
 """Where a run begins: at its first step, or where a checkpoint stands; and what is written before anything is learned."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tacit.errors import TacitError
@@ -9,7 +10,7 @@ from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train import checkpoint
 from tacit.train.checkpoint import Position
-from tacit.train.data import Order
+from tacit.train.data import Pick
 from tacit.train.folder import RunFolder
 from tacit.train.manifest import now
 from tacit.train.random_state import restore_random
@@ -85,10 +86,10 @@ def write_resumed(folder: RunFolder, recipe: Recipe, facts: dict[str, Any], posi
     folder.note({"status": "running", "best": best if position.best_step else None, "resumed": [*earlier, again]})
 
 
-def first_lesson(stepper: Stepper, order: Order, stage: int) -> str:
+def first_lesson(stepper: Stepper, picks: Sequence[Pick], stage: int) -> str:
     """The first step's rows, token by token."""
     learner = stepper.learner
-    rows, examples, _ = stepper.lay_out(order.picks(0), stage)
+    rows, examples, _ = stepper.lay_out(picks, stage)
     shown = [
         f"{example.id or 'example'} · view {name} · stage {stage}\n{layout.show(learner.thinker.tokenizer)}\n"
         for row, example in list(zip(rows, examples))[:SHOWN]

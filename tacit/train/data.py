@@ -138,11 +138,21 @@ def lengths(train: Train, method: Method, encoded: Sequence[Encoded], vocab: Voc
 def lay_out(
     method: Method, encoded: Sequence[Encoded], picks: Sequence[Pick], vocab: Vocab, stage: int, seed: int
 ) -> list[dict[str, Layout]]:
-    """The views of each example at a stage. An example has random numbers of its own, whatever it shares a step with."""
-    return [
-        method.layouts(encoded[index], vocab, stage, np.random.default_rng([seed, epoch, index]))
-        for epoch, index in picks
-    ]
+    """The views of each example at a stage."""
+    return [views for _, views in meet(method, encoded, picks, vocab, stage, seed)]
+
+
+def meet(
+    method: Method, encoded: Sequence[Encoded], picks: Sequence[Pick], vocab: Vocab, stage: int, seed: int
+) -> list[tuple[Encoded, dict[str, Layout]]]:
+    """Each example as its epoch meets it, and its views at a stage. An example has random numbers of its own, whatever it
+    shares a step with."""
+    met = []
+    for epoch, index in picks:
+        rng = np.random.default_rng([seed, epoch, index])
+        example = encoded[index].again(rng)
+        met.append((example, method.layouts(example, vocab, stage, rng)))
+    return met
 
 
 def lessons(

@@ -18,7 +18,7 @@ from tacit.layout import Layout
 from tacit.methods.base import Lesson, Loss, Method
 from tacit.recipe.training import Train
 from tacit.thinker import Thinker
-from tacit.train.data import Pick, lay_out, lessons
+from tacit.train.data import Pick, lessons, meet
 from tacit.train.optim import clip, trainable
 from tacit.train.random_state import random_state, restore_random
 from tacit.train.ranks import Ranks
@@ -103,15 +103,16 @@ class Stepper:
         because all must take part. Rows that are too long are no part of it."""
         mine = picks[self.ranks.rank :: self.ranks.count] or picks[:1]
         method, thinker, most = self.learner.method, self.learner.thinker, self.train.max_length
-        rows = lay_out(method, self.encoded, mine, thinker.vocab, stage, self.train.seed)
+        met = meet(method, self.encoded, mine, thinker.vocab, stage, self.train.seed)
+        examples, rows = [example for example, _ in met], [views for _, views in met]
         fit = [most is None or max(map(len, row.values())) <= most for row in rows]
         weight = float(any(fit) and self.ranks.rank < len(picks))
         if any(fit):
-            rows, mine = list(compress(rows, fit)), list(compress(mine, fit))
+            rows, examples = list(compress(rows, fit)), list(compress(examples, fit))
         else:
             shortest = min(range(len(rows)), key=lambda r: max(map(len, rows[r].values())))
-            rows, mine = [rows[shortest]], [mine[shortest]]
-        return rows, [self.encoded[pick.index] for pick in mine], weight
+            rows, examples = [rows[shortest]], [examples[shortest]]
+        return rows, examples, weight
 
     def _attempt(self, rows: list[dict[str, Layout]], examples: list[Encoded], weight: float) -> Outcome | None:
         """Gradients of all micro-batches; None where memory ran out on any process, and the next attempt is smaller."""
