@@ -161,7 +161,9 @@ GPT2_NAMES = {"layers": "n_layer", "hidden": "n_embd", "heads": "n_head", "mlp":
 OPT_NAMES = {"mlp": "ffn_dim", "init_std": "init_std"}
 
 FAMILIES: dict[str, Family] = {
-    "gpt2": Family(ATTENTION | {"initial"}, GPT2_NAMES, ("resid_pdrop", "embd_pdrop", "attn_pdrop"), tied=True, more=_fused_gelu),
+    "gpt2": Family(
+        ATTENTION | {"initial"}, GPT2_NAMES, ("resid_pdrop", "embd_pdrop", "attn_pdrop"), tied=True, more=_fused_gelu
+    ),
     "llama": Family(GROUPED),
     "qwen2": Family(SLIDING, more=_sliding_everywhere),
     "qwen3": Family(SLIDING, more=lambda scratch: _sliding_everywhere(scratch) | _head_width(scratch)),
