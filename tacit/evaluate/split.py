@@ -131,6 +131,13 @@ def draw(example: Example, sample: int) -> int:
 
 def with_latents(prompt: Layout, count: int, vocab) -> Layout:
     """The prompt with `count` silent steps in its thought, whatever its method would take."""
+    names = [segment.name for segment in prompt.segments]
+    if "thought" in names and "open" not in names:  # silent steps without marks around them
+        changed = [
+            segment._replace(ids=(*segment.ids[:1], vocab.latent)[:1] * count) if segment.name == "thought" else segment
+            for segment in prompt.segments
+        ]
+        return Layout(*changed)
     before: list = []
     rest = list(prompt.segments)
     while rest and rest[0].name != "open":

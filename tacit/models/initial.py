@@ -5,14 +5,11 @@ every head that, and larger embeddings make contents differ enough to be told ap
 """
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from tacit.settings import Settings
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 class Initial(Settings):
@@ -29,7 +26,7 @@ class Initial(Settings):
     """queries: the key matrix begins as a copy of the query matrix, so that every head looks for its own contents."""
 
 
-def draw_weights(model: "PreTrainedModel", initial: Initial) -> None:
+def draw_weights(model: Any, initial: Initial) -> None:
     """Draw a GPT-2's weights anew, in place, from torch's global random numbers."""
     import torch
     from torch import nn

@@ -39,8 +39,10 @@ class Feed:
     def picks(self, at: Position, stage: int) -> list[Pick]:
         """The examples of the next step, of those that are met at its stage."""
         order, met = self._part(stage)
-        grows = self.train.grow and isinstance(order, Shuffled)
-        picks = order.take(at.seen, self.rows(stage)) if grows else order.picks(at.step)
+        if self.train.grow and isinstance(order, Shuffled):
+            picks = order.take(at.seen, self.rows(stage))
+        else:
+            picks = order.picks(at.step)
         return picks if order is self.order else [Pick(epoch, met[index]) for epoch, index in picks]
 
     def _part(self, stage: int) -> tuple[Order, list[int]]:
