@@ -26,4 +26,4 @@ def probe(run: Run, limit: Limit = 500, hops: Hops = None) -> None:
             cells = [f"{line[kind]:.3f}" if kind in line else "–" for kind in CLASSES]
             table.add_row(str(line["thoughts"]), *cells)
         console.print(table)
-    console.print(f"{folder}/graph.json, {folder}/graph.png")
+    print(f"{folder}/graph.json, {folder}/graph.png")

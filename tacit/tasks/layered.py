@@ -7,6 +7,7 @@ Order, names and positions are dealt anew in every epoch, so training meets no q
 their random numbers alone; there is no table of questions that could be split by hash.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -65,13 +66,15 @@ class Layered(Generated):
             raise ValueError(f"graphs of {longest} hops have {edges} edges; set slots to {edges} at least, or to 0")
         return self
 
-    def examples(self, split: Split) -> list[Example]:
+    def examples(self, split: Split) -> Iterator[Example]:
         check_split(split)
-        rng = self.rng(split)
         hops = (split != "train" and self.held_out_hops) or self.hops
-        drawn = rng.integers(len(hops), size=self.rows(split)).tolist()
-        rows = [self.pose(draw_layered(hops[one], self.width, rng), rng) for one in drawn]
-        return [replace(row, id=f"{split}-{number}") for number, row in enumerate(rows)]
+        return self._drawn(split, hops, self.rng(split))
+
+    def _drawn(self, split: Split, hops: tuple[int, ...], rng: np.random.Generator) -> Iterator[Example]:
+        for number in range(self.rows(split)):
+            graph = draw_layered(hops[int(rng.integers(len(hops)))], self.width, rng)
+            yield replace(self.pose(graph, rng), id=f"{split}-{number}")
 
     def problem(self, rng: np.random.Generator) -> Graph:
         return draw_layered(self.hops[int(rng.integers(len(self.hops)))], self.width, rng)

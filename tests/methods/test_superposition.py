@@ -164,7 +164,7 @@ TASK = Layered(train_rows=12, hops=(2, 3))
 def small():
     tiny = Scratch(hidden=16, heads=2, positions=64, tied=False)
     thinker = make_thinker(Model(tiny=tiny), Thinking(), words=[*TASK.words(), "[A]"])
-    return thinker, encode(TASK.examples("train"), thinker.tokenizer, TASK.template)
+    return thinker, encode(list(TASK.examples("train")), thinker.tokenizer, TASK.template)
 
 
 def lesson_of(method, thinker, examples, stage):

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from tacit.cli import main
 from tacit.edge_list import EdgeList, Form
 from tacit.errors import DataError, ModelError
 from tacit.example import Encoded, encode
@@ -16,6 +17,7 @@ from tacit.study.probes.page import draw
 from tacit.tasks.layered import Layered
 from tacit.tasks.prosqa import ProsQASymbolic
 from tacit.thinking import Thinking
+from tacit.train.session import train
 
 TASK = Layered(train_rows=20)
 # 10 leads to 11 and 21, these to 12 (on the way) and 22; 12 to 13, the target. 40 leads to 41.
@@ -74,7 +76,7 @@ def thinker_of(task, **fields):
         body.h[0].attn.c_attn.weight.zero_()
         body.h[0].attn.c_attn.bias.zero_()
     vars(thinker).pop("door", None)
-    return thinker, encode(task.examples("train"), thinker.tokenizer, task.template)
+    return thinker, encode(list(task.examples("train")), thinker.tokenizer, task.template)
 
 
 @pytest.mark.parametrize("task", [TASK, ProsQASymbolic(train_rows=6)], ids=["layered", "prosqa"])
@@ -162,3 +164,21 @@ def test_the_picture_comes_from_the_numbers(tmp_path):
     assert first == draw(found, tmp_path / "b.png").read_bytes()
     found["attention"][0]["frontier"] += 0.5
     assert first != draw(found, tmp_path / "c.png").read_bytes()
+
+
+def test_a_run_is_probed_by_name(tmp_path, capsys):
+    run = train("superposition/coconut-tiny", out=tmp_path / "run", tiny=True)
+    with pytest.raises(SystemExit, match="0"):
+        main(["probe", str(run), "--limit", "4", "--hops", "3"])
+    found = json.loads((run / "probes" / "graph.json").read_text())
+    assert (found["rows"], found["hops"]) == (4, 3) and [line["thoughts"] for line in found["attention"]] == [
+        0,
+        1,
+        2,
+        3,
+    ]
+    assert (run / "probes" / "graph.png").stat().st_size > 5000
+    told = capsys.readouterr().out
+    assert "optimal" in told and f"{found['attention'][0]['frontier']:.3f}" in told
+    with pytest.raises(SystemExit, match="1"):
+        main(["probe", str(train("arithmetic/cot-tiny", out=tmp_path / "other", tiny=True))])

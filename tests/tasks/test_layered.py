@@ -15,7 +15,7 @@ from tacit.tasks.layered import Layered
 from tacit.tasks.prosqa import ProsQASymbolic
 
 TASK = Layered(train_rows=300, test_rows=300)
-ROWS = TASK.examples("train")
+ROWS = list(TASK.examples("train"))
 PROSQA = ProsQASymbolic(train_rows=40)
 
 
@@ -61,7 +61,7 @@ def lies(example) -> list[str]:
     return [law for law, kept in broken.items() if not kept]
 
 
-@pytest.mark.parametrize("rows", [ROWS, PROSQA.examples("train")], ids=["layered", "prosqa"])
+@pytest.mark.parametrize("rows", [ROWS, list(PROSQA.examples("train"))], ids=["layered", "prosqa"])
 def test_rows_are_true(rows):
     for example in rows:
         assert not lies(example)
@@ -79,7 +79,7 @@ def test_twins_every_lie_is_noticed():
 
 @pytest.mark.parametrize(("width", "names"), [(1, 10), (2, 20), (3, 26)])
 def test_the_shape(width, names):
-    for example in Layered(width=width, names=names, slots=64, train_rows=60).examples("train"):
+    for example in list(Layered(width=width, names=names, slots=64, train_rows=60).examples("train")):
         edges, _, root = read(example.question)
         hops, extra = len(example.steps), int(width > 1)
         assert len(set(edges)) == len(edges) == 2 * (width + (hops - 1) * (width + extra))
@@ -93,7 +93,7 @@ def test_the_shape(width, names):
 
 
 def test_hops_names_and_order_are_fair():
-    rows = Layered(train_rows=3000).examples("train")
+    rows = list(Layered(train_rows=3000).examples("train"))
     assert [Counter(len(row.steps) for row in rows)[hops] / 3000 for hops in (2, 3, 4)] == pytest.approx(
         [1 / 3] * 3, abs=0.03
     )
@@ -112,13 +112,13 @@ def candidates(row) -> list[str]:
 
 def test_splits_and_seeds_have_graphs_of_their_own():
     questions = {row.question for row in ROWS}
-    for other in (TASK.examples("test"), Layered(train_rows=300, seed=1).examples("train")):
+    for other in (list(TASK.examples("test")), list(Layered(train_rows=300, seed=1).examples("train"))):
         assert not questions & {row.question for row in other}
-    assert TASK.examples("train") == ROWS
+    assert list(TASK.examples("train")) == ROWS
     far = Layered(hops=(2,), held_out_hops=(3, 5), names=22, test_rows=40)
-    assert {len(row.steps) for row in far.examples("test")} == {3, 5}
-    assert {far.kind(row) for row in far.examples("test")} == {"3 hops", "5 hops"}
-    assert {len(row.steps) for row in far.examples("train")} == {2}
+    assert {len(row.steps) for row in list(far.examples("test"))} == {3, 5}
+    assert {far.kind(row) for row in list(far.examples("test"))} == {"3 hops", "5 hops"}
+    assert {len(row.steps) for row in list(far.examples("train"))} == {2}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def retold(tokenizer, ex, example):
 
 @pytest.mark.parametrize("task", [TASK, PROSQA], ids=["layered", "prosqa"])
 def test_met_again_a_row_is_another_and_as_true(task):
-    rows = task.examples("train")[:20]
+    rows = list(task.examples("train"))[:20]
     tokenizer, all_encoded = encoded(task, rows)
     for example, ex in zip(rows, all_encoded):
         assert retold(tokenizer, ex, example).question == example.question
@@ -195,7 +195,7 @@ def test_names_are_dealt_and_edges_keep_their_ends():
 
 def test_what_shall_not_change_does_not():
     for task in (Layered(train_rows=1, fresh=False), ProsQASymbolic(train_rows=1, fresh=False)):
-        _, (ex,) = encoded(task, task.examples("train"))
+        _, (ex,) = encoded(task, list(task.examples("train")))
         assert ex.again(np.random.default_rng(0)) is ex
 
 
@@ -211,7 +211,7 @@ def test_positions_of_edges_are_shared_and_the_query_stands_still():
         assert edges[-1] < 6 + TASK.room + TASK.slots
     offsets = {all_encoded[0].again(np.random.default_rng(n)).graph.form.offset for n in range(200)}
     assert offsets == set(range(TASK.slots - len(list(all_encoded[0].graph.pairs(all_encoded[0].question))) + 1))
-    _, (counted,) = encoded(PROSQA, PROSQA.examples("train")[:1])
+    _, (counted,) = encoded(PROSQA, list(PROSQA.examples("train"))[:1])
     assert counted.graph.positions(len(counted.question)) is None
 
 

@@ -26,7 +26,7 @@ RECIPE = {"name": "superposition", "ramp": 2, "gate": {"stages": 4, "least": 1, 
 def small(task=TASK):
     tiny = Scratch(hidden=16, heads=2, positions=64)
     thinker = make_thinker(Model(tiny=tiny), Thinking(), words=[*task.words(), "[A]"])
-    return thinker, encode(task.examples("train"), thinker.tokenizer, task.template)
+    return thinker, encode(list(task.examples("train")), thinker.tokenizer, task.template)
 
 
 def test_an_epoch_has_words_of_its_own_and_the_method_sees_the_same():
