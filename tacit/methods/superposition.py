@@ -99,7 +99,9 @@ class Superposition(Method):
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         hops = ex.graph.hops if ex.graph else self.max_stage
-        count = self._count(hops, hops if stage is None else min(stage, self.max_stage))
+        # Graphs of more hops than were ever trained get as many silent steps as they have hops, if that is the rule.
+        last = max(hops, self.max_stage) if self.latents == "hops" else self.max_stage
+        count = self._count(hops, last if stage is None else min(stage, self.max_stage))
         return Layout(question(ex), Segment("thought", (vocab.latent,) * count), cue(ex, 0.0))
 
     def _count(self, hops: int, stage: int) -> int:
@@ -110,11 +112,10 @@ class Superposition(Method):
         """The sum over the labels of a row, in the mean over rows; and how much of its layer each thought holds."""
         from torch.nn.functional import cross_entropy
 
+        from tacit.objectives import learned_states
+
         batch = lesson.views["main"]
-        hidden = thinker(batch, end=batch.end).hidden
-        rows = batch.sources // batch.shape[1] * hidden.shape[1] + batch.sources % batch.shape[1]
-        said = batch.ids.flatten().index_select(0, batch.sources)
-        logits = thinker.logits(hidden.flatten(0, 1).index_select(0, rows), said)
+        logits = thinker.logits(*learned_states(thinker(batch, end=batch.end).hidden, batch))
         total = cross_entropy(logits, batch.targets, reduction="sum") / counts["rows"]
         layer, hop, newest = _layers(batch.layouts, lesson.examples, logits.shape[1])
         held = (logits.detach().softmax(-1) * logits.new_tensor(layer)).sum(-1).tolist()

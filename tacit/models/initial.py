@@ -24,6 +24,9 @@ class Initial(Settings):
     stream are scaled down by the root of their number, and an output layer of its own is √3 smaller, as torch draws it."""
     keys: Literal["own", "queries"] = "own"
     """queries: the key matrix begins as a copy of the query matrix, so that every head looks for its own contents."""
+    outputs: Literal["own", "values"] = "own"
+    """values: the output matrix of attention begins as the value matrix turned back, so that every head tells what it has
+    found in the terms in which it was told."""
 
 
 def draw_weights(model: Any, initial: Initial) -> None:
@@ -46,6 +49,8 @@ def draw_weights(model: Any, initial: Initial) -> None:
                     nn.init.normal_(matrix.weight, std=deviation / math.sqrt(2 * layers if writes else 1))
             if initial.keys == "queries":
                 block.attn.c_attn.weight[:, width : 2 * width] = block.attn.c_attn.weight[:, :width]
+            if initial.outputs == "values":
+                block.attn.c_proj.weight.copy_(block.attn.c_attn.weight[:, 2 * width :].T / math.sqrt(2 * layers))
         if initial.weights is not None and model.lm_head.weight is not body.wte.weight:
             deviation = _deviation(initial.weights, model.lm_head.weight.shape[1])
             nn.init.normal_(model.lm_head.weight, std=deviation / math.sqrt(3))

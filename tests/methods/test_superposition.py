@@ -125,7 +125,11 @@ def test_mixing_draws_any_stage_up_to_the_current_one_and_its_rows_are_not_watch
 
 
 def test_prompts_ask_for_what_was_learned():
-    for fields, wanted in (({}, [0, 1, 2, 3, 3]), ({"latents": 2}, [0, 1, 2, 2, 2])):
+    for fields, wanted in (
+        ({}, [0, 1, 2, 3, 3]),
+        ({"latents": 2}, [0, 1, 2, 2, 2]),
+        ({"latents": 4}, [0, 1, 2, 3, 4]),
+    ):
         method = Superposition(**fields)
         assert [method.prompt(EXAMPLE, VOCAB, stage).ids.count(2) for stage in range(5)] == wanted
         assert method.prompt(EXAMPLE, VOCAB).ids.count(2) == wanted[-1]
@@ -133,6 +137,7 @@ def test_prompts_ask_for_what_was_learned():
         assert whole.ids[: len(method.prompt(EXAMPLE, VOCAB))] == method.prompt(EXAMPLE, VOCAB).ids
     farther = replace_graph(on_path=(*GRAPH.on_path, (14,), (15,)))
     assert Superposition().prompt(farther, VOCAB).ids.count(2) == 5  # more hops than were ever trained
+    assert Superposition(latents=4).prompt(farther, VOCAB).ids.count(2) == 4
     assert Superposition().prompt(EXAMPLE._replace(graph=None), VOCAB).ids.count(2) == 4
 
 

@@ -41,6 +41,17 @@ def test_keys_begin_as_queries_only_if_asked():
         assert not torch.equal(weight[:, :64], weight[:, 128:])
 
 
+def test_outputs_turn_values_back_only_if_asked():
+    """What a head finds comes back in the terms in which it was told: values and outputs together are symmetric, and keep
+    more of a vector than they turn."""
+    for outputs in ("own", "values"):
+        attention = made(Initial(weights="fan_in", outputs=outputs)).transformer.h[0].attn
+        through = attention.c_attn.weight[:, 128:] @ attention.c_proj.weight
+        assert torch.allclose(through, through.T, atol=1e-6) == (outputs == "values")
+        kept = float(through.detach().diagonal().mean())
+        assert (kept > 0.4) == (outputs == "values")  # half, for two layers write four times
+
+
 def test_what_is_left_out_stays_and_a_shared_table_is_drawn_once():
     plain, drawn = made(None), made(Initial(positions=0.3))
     same = {
