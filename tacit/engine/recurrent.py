@@ -19,10 +19,7 @@ class RecurrentStream:
         self.keep: Tensor | None = None
 
     def read(self, embeds: Tensor, positions: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
-        if layers:
-            raise ModelError(
-                "a recurrent model has no layers to compare; use model.family: gpt2 or another transformer"
-            )
+        _refuse(layers)
         hidden, states = self.door.body.read(embeds, state=self.state, keep=keep)  # type: ignore[operator]
         self.state = states[:, -1]
         self.history.append(states)
@@ -66,7 +63,8 @@ class RecurrentBranch:
         self.door = door
         self.states = states  # (B, C, L, S)
 
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
+    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
+        _refuse(layers)
         B, _, H = embeds.shape
         C = self.states.shape[1]
         step = steps_within(cells)
@@ -81,4 +79,9 @@ class RecurrentBranch:
             columns.reshape(B * C, wide, H), state=self.states.flatten(0, 1), keep=full
         )
         self.states = states[:, -1].unflatten(0, (B, C))
-        return hidden.reshape(B, C, wide, -1)[:, cells, step]
+        return Read(hidden.reshape(B, C, wide, -1)[:, cells, step])
+
+
+def _refuse(layers: bool) -> None:
+    if layers:
+        raise ModelError("a recurrent model has no layers to compare; use model.family: gpt2 or another transformer")

@@ -8,6 +8,7 @@ Shapes: B rows, T columns, H hidden size.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -24,7 +25,8 @@ class Trace:
 
     hidden: Tensor  # (B, T, H)
     pieces: list[Tensor]  # what was read: (B, W, E) each, T columns together
-    layers: tuple[Tensor, ...] | None
+    levels: list[tuple[Tensor, ...]]
+    """Every layer's states by read, if they were asked for."""
     last: Read
     """The read that ended the walk."""
     stream: Stream | None
@@ -35,6 +37,11 @@ class Trace:
     def inputs(self) -> Tensor:
         """(B, T, E): what entered every column; in latent columns, the realised thoughts."""
         return torch.cat(self.pieces, 1)
+
+    @cached_property
+    def layers(self) -> tuple[Tensor, ...]:
+        """The output of the embedding and of every layer, each (B, T, H)."""
+        return tuple(level[0] if len(level) == 1 else torch.cat(level, 1) for level in zip(*self.levels))
 
 
 def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = False, end: int | None = None) -> Trace:
@@ -149,8 +156,6 @@ class _Walk:
         return trace
 
     def _trace(self, reads: list[Read], pieces: list[Tensor], stream: Stream | None) -> Trace:
-        layers = None
-        if self.keep_layers:
-            layers = tuple(torch.cat(level, 1) for level in zip(*(r.layers or () for r in reads)))
+        levels = [r.layers or () for r in reads] if self.keep_layers else []
         hidden = reads[0].hidden if len(reads) == 1 else torch.cat([r.hidden for r in reads], 1)
-        return Trace(hidden, pieces, layers, reads[-1], stream, len(reads))
+        return Trace(hidden, pieces, levels, reads[-1], stream, len(reads))

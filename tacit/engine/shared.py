@@ -1,24 +1,27 @@
-"""One chain of thoughts for several stages of the same example.
+"""One chain of thoughts for several layouts of the same example: stages of a curriculum, or a student and its teacher.
 
 A thought depends on the question and on the thoughts before it, never on what is written afterwards. So the suffixes of
-all stages, with 0, c, 2c, … thoughts in front of them, can hang on one chain: the trunk is walked once, and every suffix is
-a private continuation of the column where its own thoughts end. Losses and gradients are those of separate rows.
+all layouts, with no, some or all of the thoughts in front of them, can hang on one chain: the trunk is walked once, and every
+suffix is a private continuation of the column where its own thoughts end. Losses, states and gradients are those of separate
+rows.
 
-Shapes: B examples, S stages, T trunk columns, W columns of all tails together.
+Shapes: B examples, S layouts of each, T trunk columns, W columns of all tails together, N learned tokens, H hidden size.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tacit.batch import Batch
-from tacit.engine.run import check_positions, run
-from tacit.engine.stream import drops_caches
+from tacit.engine.averages import Averages
+from tacit.engine.run import Trace, check_positions, run
+from tacit.engine.stream import Read, drops_caches
 from tacit.errors import DataError, ModelError
 from tacit.layout import IGNORE, Layout, Segment
 from tacit.objectives import mean, state_nll
@@ -33,12 +36,17 @@ class SharedBatch:
     at: Tensor  # (B, S) the trunk column that each tail continues
     ids: Tensor  # (B, W)
     keep: Tensor  # (B, W)
-    cells: Tensor  # (W,) which stage a column belongs to
+    cells: Tensor  # (W,) which layout a column belongs to
     sources: Tensor  # (N,) flat index into the trunk's states followed by the tails' states
     said: Tensor  # (N,) ids of these columns
     targets: Tensor  # (N,)
     weights: Tensor  # (N,)
+    stages: Tensor  # (N,) which layout each target belongs to
     last_position: int
+    cuts: tuple[tuple[int, ...], ...]
+    """For each example, how many tokens of each layout stand in the trunk."""
+    edges: tuple[int, ...]
+    """Where the tails of each layout begin among the columns of all tails; behind the last, their number."""
 
     @classmethod
     def of(cls, groups: Sequence[Sequence[Layout]], vocab: Vocab) -> "SharedBatch":
@@ -51,40 +59,48 @@ class SharedBatch:
         # A row's last token predicts nothing, so it is not read.
         tails = [[layout.ids[cut:-1] for layout, cut in zip(group, row)] for group, row in zip(groups, cuts)]
         widths = [max(len(row[s]) for row in tails) for s in range(len(tails[0]))]
-        edges = np.cumsum([0, *widths])
+        edges = [0, *np.cumsum(widths).tolist()]
         ids = np.full((len(groups), edges[-1]), vocab.pad)
         keep = np.zeros(ids.shape, dtype=bool)
-        B, T = trunk.shape
-        found: list[tuple[int, int, int, float]] = []
-        for r, group in enumerate(groups):
-            for s, layout in enumerate(group):
-                cut, edge = cuts[r][s], int(edges[s])
-                tail = tails[r][s]
+        for r, row in enumerate(tails):
+            for tail, edge in zip(row, edges):
                 ids[r, edge : edge + len(tail)] = tail
                 keep[r, edge : edge + len(tail)] = True
-                all_ids = layout.ids
-                for column, (label, weight) in enumerate(_learned(layout)):
-                    if label == IGNORE or column == 0:
-                        continue
-                    before = column - 1
-                    inside = before < cut
-                    source = (
-                        r * T + trunk.starts[r] + before if inside else B * T + r * int(edges[-1]) + edge + before - cut
-                    )
-                    found.append((source, all_ids[before], label, weight))
-        sources, said, targets, weights = zip(*found) if found else ((), (), (), ())
-        return cls(
+        nothing = torch.empty(0, dtype=torch.long)
+        made = cls(
             trunk=trunk,
             at=torch.from_numpy(at),
             ids=torch.from_numpy(ids),
             keep=torch.from_numpy(keep),
             cells=torch.from_numpy(np.repeat(np.arange(len(widths)), widths)),
-            sources=torch.tensor(sources, dtype=torch.long),
-            said=torch.tensor(said, dtype=torch.long),
-            targets=torch.tensor(targets, dtype=torch.long),
-            weights=torch.tensor(weights, dtype=torch.float32),
+            sources=nothing,
+            said=nothing,
+            targets=nothing,
+            weights=torch.empty(0),
+            stages=nothing,
             last_position=max(max(layout.positions) for layout in chain.from_iterable(groups)),
+            cuts=cuts,
+            edges=tuple(edges),
         )
+        return replace(made, **made._targets(groups))
+
+    def _targets(self, groups: Sequence[Sequence[Layout]]) -> dict[str, Tensor]:
+        found: list[tuple[np.ndarray, ...]] = []
+        for r, group in enumerate(groups):
+            for s, layout in enumerate(group):
+                ids, labels = np.array(layout.ids), np.array(layout.labels)
+                weights = np.repeat([piece.learn for piece in layout.segments], [len(p.ids) for p in layout.segments])
+                at = np.flatnonzero(labels[1:] != IGNORE)  # what predicts each label stands in the column before it
+                found.append((self.spots(r, s, at), ids[at], labels[at + 1], weights[at + 1], np.full(len(at), s)))
+        names = ("sources", "said", "targets", "weights", "stages")
+        columns = {name: torch.from_numpy(np.concatenate(part)) for name, part in zip(names, zip(*found))}
+        return columns | {"weights": columns["weights"].float()}
+
+    def spots(self, row: int, stage: int, columns: np.ndarray) -> np.ndarray:
+        """Where tokens of a layout stand: flat indices into the trunk's columns followed by the tails' columns."""
+        cut, (B, T) = self.cuts[row][stage], self.trunk.shape
+        behind = B * T + row * self.edges[-1] + self.edges[stage] - cut
+        return np.where(columns < cut, row * T + self.trunk.starts[row], behind) + columns
 
     @property
     def learned(self) -> float:
@@ -94,41 +110,63 @@ class SharedBatch:
         return replace(self, **{k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor | Batch)})
 
 
-def _learned(layout: Layout) -> list[tuple[int, float]]:
-    weights = chain.from_iterable([s.learn] * len(s.ids) for s in layout.segments)
-    return list(zip(layout.labels, weights))
-
-
-def _trunk(group: Sequence[Layout], vocab: Vocab) -> tuple[Layout, list[int]]:
-    """The longest chain of the group, and for each layout how far it follows it."""
+def _trunk(group: Sequence[Layout], vocab: Vocab) -> tuple[Layout, tuple[int, ...]]:
+    """The longest chain of the group (what all have in common, where nobody thinks), and for each layout how far it follows."""
 
     def reach(layout: Layout) -> int:
         ids = layout.ids
         return len(ids) - ids[::-1].index(vocab.latent) if vocab.latent in ids else 0
 
     longest = max(group, key=reach)
-    ids, positions = longest.ids[: reach(longest)], longest.positions[: reach(longest)]
+    end = reach(longest) or min(_common(layout.ids, longest.ids) for layout in group)
+    ids, positions = longest.ids[:end], longest.positions[:end]
     if not ids:
         raise DataError(
-            "none of the layouts has a thought, so there is no chain to share; lay them out as ordinary rows"
+            "the layouts have no thought and no beginning in common, so there is nothing that they could share"
         )
     cuts = []
     for layout in group:
         mine = layout.ids
-        cut = next((i for i, (a, b) in enumerate(zip(mine, ids)) if a != b), min(len(mine), len(ids)))
+        cut = _common(mine, ids)
         if vocab.latent in mine[cut:]:
             raise DataError(
                 f"{layout!r} thinks after it has left the chain of {longest!r}, so the two cannot share one"
             )
-        follow = positions[cut - 1] + 1
-        if layout.positions != [*positions[:cut], *range(follow, follow + len(mine) - cut)]:
+        follow = positions[cut - 1] + 1 if cut else 0
+        if not cut or layout.positions != [*positions[:cut], *range(follow, follow + len(mine) - cut)]:
             raise DataError(f"{layout!r} places its tokens at other positions than the chain it would share")
         cuts.append(cut)
-    return Layout(Segment("trunk", ids, positions=positions)), cuts
+    return Layout(Segment("trunk", ids, positions=positions)), tuple(cuts)
 
 
-def shared_loss(thinker, batch: SharedBatch, count: float | Tensor | None = None) -> Tensor:
-    """Negative log-likelihood per learned token over all stages of all examples."""
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+
+
+@dataclass
+class SharedTrace:
+    """What is left of a shared batch that was read."""
+
+    thinker: Any
+    batch: SharedBatch
+    trunk: Trace
+    tails: Read | None
+    """None where no layout goes on behind the trunk."""
+
+    def nll(self) -> Tensor:
+        """(N,) negative log-probability of every target."""
+        parts = [self.trunk.hidden] if self.tails is None else [self.trunk.hidden, self.tails.hidden]
+        states = torch.cat([part.flatten(0, 1) for part in parts]).index_select(0, self.batch.sources)
+        return state_nll(self.thinker, states, self.batch.said, self.batch.targets)
+
+    def averages(self, wanted: Averages) -> Tensor:
+        """(layers + 1, P, H): see `Averages`. The columns must be among those that `read_shared` was told about."""
+        tails = () if self.tails is None else self.tails.layers or ()
+        return wanted.taken(self.trunk.layers, tails)
+
+
+def read_shared(thinker, batch: SharedBatch, wanted: Sequence[Averages] = ()) -> SharedTrace:
+    """Walk the trunk and then read all tails at once. Every layer's states are kept where something of `wanted` stands."""
     thinking = thinker.thinking
     if thinking.window is not None:
         raise ModelError(
@@ -141,9 +179,19 @@ def shared_loss(thinker, batch: SharedBatch, count: float | Tensor | None = None
             "gradient checkpointing switches the model's cache off, and stages that share a chain need it. "
             "Set train.checkpointing: false, or lay the stages out as rows of their own"
         )
-    trace = run(thinker, batch.trunk, schedule="jacobi" if thinking.schedule == "jacobi" else "cached")
-    assert trace.stream is not None
-    hidden = trace.stream.branch(batch.at).read(thinker.door.embed(batch.ids), batch.cells, batch.keep)
-    states = torch.cat([trace.hidden.flatten(0, 1), hidden.flatten(0, 1)]).index_select(0, batch.sources)
-    each = state_nll(thinker, states, batch.said, batch.targets)
+    schedule = "jacobi" if thinking.schedule == "jacobi" else "cached"
+    trunk = run(thinker, batch.trunk, schedule=schedule, layers=any(one.in_trunk for one in wanted))
+    if batch.ids.shape[1] == 0:
+        return SharedTrace(thinker, batch, trunk, None)
+    assert trunk.stream is not None
+    branch = trunk.stream.branch(batch.at)
+    layers = any(one.in_tails for one in wanted)
+    return SharedTrace(
+        thinker, batch, trunk, branch.read(thinker.door.embed(batch.ids), batch.cells, batch.keep, layers)
+    )
+
+
+def shared_loss(thinker, batch: SharedBatch, count: float | Tensor | None = None) -> Tensor:
+    """Negative log-likelihood per learned token over all layouts of all examples."""
+    each = read_shared(thinker, batch).nll()
     return mean(each, batch.weights, batch.learned if count is None else count)

@@ -40,8 +40,8 @@ class Read(NamedTuple):
 
 
 class Branch(Protocol):
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
-        """(B, W, H) -> hidden (B, W, H). `cells` (W,) says which continuation each column belongs to, in ascending order;
+    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
+        """(B, W, E) -> hidden (B, W, H). `cells` (W,) says which continuation each column belongs to, in ascending order;
         a cell's columns follow each other."""
         ...
 
@@ -204,7 +204,7 @@ class AttentionBranch:
         self.step = at.new_empty(len(at), 0)
         self.keep = torch.empty(len(at), 0, dtype=torch.bool, device=at.device)
 
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
+    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
         B, W, _ = embeds.shape
         now = torch.ones(B, W, dtype=torch.bool, device=embeds.device) if keep is None else keep
         # A step is the number of kept columns before it in its cell, so that padding moves nothing that follows it.
@@ -218,7 +218,7 @@ class AttentionBranch:
             self.stream.door,
             lambda window: masks.branched(self.trunk_keep, self.at, self.cell, self.step, self.keep, W, window),
         )
-        return self.stream._call(embeds, self.start[:, cells] + step, mask, False).hidden
+        return self.stream._call(embeds, self.start[:, cells] + step, mask, layers)
 
 
 def steps_within(cells: Tensor) -> Tensor:
