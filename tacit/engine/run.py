@@ -50,7 +50,7 @@ def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = Fa
     schedule = schedule or thinker.thinking.schedule
     walk = _Walk(thinker, batch, layers, batch.shape[1] if end is None else end)
     # Vectors that are known beforehand need no chain: replayed thoughts, or a pause that ignores the state.
-    if not batch.latent_columns or batch.thoughts is not None or thinker.thinking.feedback == "pause":
+    if not walk.columns or batch.thoughts is not None or thinker.thinking.feedback == "pause":
         return walk.parallel()
     return {"cached": walk.cached, "recompute": walk.recompute, "jacobi": walk.jacobi}[schedule]()
 
@@ -69,7 +69,9 @@ class _Walk:
         self.keep_layers = layers
         self.layers = layers or thinker.thinking.source != "last"
         self.embeds = thinker.door.embed(batch.ids[:, :end])
-        self.columns = [c for c in batch.latent_columns if c < end]
+        self.closing = thinker.thinking.close == "token+thought"
+        columns = {*batch.latent_columns, *(batch.close_columns if self.closing else ())}
+        self.columns = sorted(c for c in columns if c < end)
         self.full = dict(zip(batch.latent_columns, batch.latent_rows))
         self.late = self._late()
 
@@ -78,8 +80,9 @@ class _Walk:
         window = self.thinker.thinking.window
         if window is None:
             return None
-        seen = self.batch.latents.long().cumsum(1)
-        return self.batch.latents & (seen > seen[:, -1:] - window)
+        fed = self.batch.latents | self.batch.closes if self.closing else self.batch.latents
+        seen = fed.long().cumsum(1)
+        return fed & (seen > seen[:, -1:] - window)
 
     def _read(self, stream: Stream, embeds: Tensor, start: int, end: int) -> Read:
         keep = self.batch.keep[:, start:end] if self.batch.padded else None
@@ -89,22 +92,29 @@ class _Walk:
         return read.source(self.thinker.thinking.source)[:, at]
 
     def _enter(self, column: int | list[int], source: Tensor, looked_up: Tensor) -> Tensor:
-        """(B, …, E): what enters a latent column (or several), given the states of the column before it. The only maker of
+        """(B, …, E): what enters a fed column (or several), given the states of the column before it. The only maker of
         thoughts here."""
         if self.late is not None:
             source = torch.where(self.late[:, column, None], source, source.detach())
         thought = self.thinker.thought(source)
-        if isinstance(column, int) and self.full[column]:
+        if isinstance(column, int) and self.full.get(column):
             return thought
-        return torch.where(self.batch.latents[:, column, None], thought.to(looked_up.dtype), looked_up)
+        return self._placed(thought.to(looked_up.dtype), looked_up, column)
+
+    def _placed(self, thought: Tensor, looked_up: Tensor, column: int | list[int] | slice) -> Tensor:
+        """Thoughts in the latent columns, and on top of what was looked up in those of </think>, if it gets one."""
+        placed = torch.where(self.batch.latents[:, column, None], thought, looked_up)
+        if not self.closing:
+            return placed
+        return torch.where(self.batch.closes[:, column, None], looked_up + thought, placed)
 
     def parallel(self) -> Trace:
         embeds = self.embeds
-        if self.batch.latent_columns:
+        if self.columns:
             given = self.batch.thoughts
             if given is None:
                 given = self.thinker.thought(torch.zeros_like(embeds))
-            embeds = torch.where(self.batch.latents[:, : self.end, None], given[:, : self.end].to(embeds.dtype), embeds)
+            embeds = self._placed(given[:, : self.end].to(embeds.dtype), embeds, slice(self.end))
         cached = not drops_caches(self.thinker.door)  # one read needs no cache
         stream = open_stream(self.thinker.door, cached=cached)
         return self._trace([self._read(stream, embeds, 0, self.end)], [embeds], stream if cached else None)

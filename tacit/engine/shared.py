@@ -49,11 +49,14 @@ class SharedBatch:
     """Where the tails of each layout begin among the columns of all tails; behind the last, their number."""
 
     @classmethod
-    def of(cls, groups: Sequence[Sequence[Layout]], vocab: Vocab) -> "SharedBatch":
-        """`groups`: for each example, its layouts, as many for one as for another."""
+    def of(cls, groups: Sequence[Sequence[Layout]], vocab: Vocab, closing: bool = False) -> "SharedBatch":
+        """`groups`: for each example, its layouts, as many for one as for another. `closing`: a state is fed into the column
+        of </think> too, which then belongs to the chain."""
         if len({len(group) for group in groups}) != 1:
             raise DataError("every example must come with the same number of layouts to share a chain")
-        trunks, cuts = zip(*(_trunk(group, vocab) for group in groups))
+        trunks, cuts = zip(
+            *(_trunk(group, {vocab.latent, vocab.close} if closing else {vocab.latent}) for group in groups)
+        )
         trunk = Batch.of(trunks, vocab)
         at = np.array([[start + cut - 1 for cut in row] for start, row in zip(trunk.starts, cuts)])
         # A row's last token predicts nothing, so it is not read.
@@ -110,12 +113,12 @@ class SharedBatch:
         return replace(self, **{k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor | Batch)})
 
 
-def _trunk(group: Sequence[Layout], vocab: Vocab) -> tuple[Layout, tuple[int, ...]]:
+def _trunk(group: Sequence[Layout], fed: set[int]) -> tuple[Layout, tuple[int, ...]]:
     """The longest chain of the group (what all have in common, where nobody thinks), and for each layout how far it follows."""
 
     def reach(layout: Layout) -> int:
         ids = layout.ids
-        return len(ids) - ids[::-1].index(vocab.latent) if vocab.latent in ids else 0
+        return next((n for n in range(len(ids), 0, -1) if ids[n - 1] in fed), 0)
 
     longest = max(group, key=reach)
     end = reach(longest) or min(_common(layout.ids, longest.ids) for layout in group)
@@ -128,7 +131,7 @@ def _trunk(group: Sequence[Layout], vocab: Vocab) -> tuple[Layout, tuple[int, ..
     for layout in group:
         mine = layout.ids
         cut = _common(mine, ids)
-        if vocab.latent in mine[cut:]:
+        if not fed.isdisjoint(mine[cut:]):
             raise DataError(
                 f"{layout!r} thinks after it has left the chain of {longest!r}, so the two cannot share one"
             )
