@@ -9,4 +9,5 @@ METHODS: dict[str, object] = {
     "filler": "tacit.methods.filler:Filler",
     "mixed": "tacit.methods.mixed:Mixed",
     "pause": "tacit.methods.pause:Pause",
+    "distill": "tacit.methods.distill:Distill",
 }

@@ -6,6 +6,7 @@ one batch of 8 is eight of 1 is two processes with 4 each: the same gradient.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -137,7 +138,8 @@ class Stepper:
         # A step with more rows than usual has shorter ones: its micro-batches grow with it.
         size = math.ceil(self.micro * max(1.0, len(rows) / self.share))
         made = lessons(self.learner.method, rows, examples, thinker.vocab, size)
-        return [self.learner.act(lesson.to(self.ranks.device)) for lesson in made]
+        whole = len(made) == 1 and self.ranks.count == 1
+        return [self.learner.act(replace(lesson.to(self.ranks.device), whole=whole)) for lesson in made]
 
     def _backward(self, made: list[Lesson], counts: dict[str, float], weight: float) -> dict[str, float]:
         sums: dict[str, torch.Tensor] = {}
