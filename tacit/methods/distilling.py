@@ -46,7 +46,7 @@ class Pairs:
 
     student: Averages
     teacher: Averages
-    known: Tensor  # (P,) False where the teacher has no state to give; the student's then counts as zero too
+    known: Tensor  # (P,) False where one of the two has no such token, and so there is no distance
     places: list[tuple[int, Sequence[int]]]
     """The row of each pair, and the teacher's tokens."""
 
@@ -110,7 +110,7 @@ def _pairs(batch: SharedBatch, rows: Sequence[dict[str, Layout]], places: Term) 
     columns = batch.trunk.ids.numel()
     student = Averages.of([batch.spots(r, STUDENT, _array(place.student)) for r, place in found], columns)
     teacher = Averages.of([batch.spots(r, TEACHER, _array(place.teacher)) for r, place in found], columns)
-    known = torch.tensor([len(place.teacher) > 0 for _, place in found], dtype=torch.bool)
+    known = torch.tensor([len(p.student) > 0 and len(p.teacher) > 0 for _, p in found], dtype=torch.bool)
     return Pairs(student, teacher, known, [(r, place.teacher) for r, place in found])
 
 
@@ -129,7 +129,8 @@ def distilled_loss(thinker, twins: Twins, counts: dict, distance: Distance, weig
         if not counts[name]:
             continue
         student, teacher = (_compared(trace.averages(side), distance) for side in (pair.student, pair.teacher))
-        student, teacher = torch.where(pair.known[:, None], student, 0.0), teacher.detach()
+        teacher = teacher.detach()
+        student = torch.where(pair.known[:, None], student, teacher)
         size = sizes(teacher, name, counts, distance)
         apart = distances(student, teacher, distance) / counts[name]
         parts[name] = (apart / size).mean()
