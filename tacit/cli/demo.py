@@ -40,7 +40,9 @@ def demo(out: Out = Path("runs/demo")) -> None:
     with watching(folders):
         run_local(jobs, min(len(ARMS), os.cpu_count() or 1), lambda arm, code: failed.append(arm) if code else None)
     if failed:
-        raise TacitError(f"{' and '.join(failed)} did not end; see {', '.join(str(out / f'{arm}.log') for arm in failed)}")
+        raise TacitError(
+            f"{' and '.join(failed)} did not end; see {', '.join(str(out / f'{arm}.log') for arm in failed)}"
+        )
     runs = [Run(folder) for folder in folders.values()]
     print()
     print_table(compare(runs))

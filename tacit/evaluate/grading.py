@@ -31,6 +31,7 @@ class Graded:
     flops: int
     steps_match: bool | None
     verdict: str | None
+    kind: str | None
     choice: bool | None
     """Whether the right one of two offered answers was likelier; None where nothing is offered."""
     places: Sequence[bool] | None
@@ -78,6 +79,7 @@ def grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[int
                 flops=cost.flops(costs),
                 steps_match=cot_match(example.steps, said, example.question) if example.steps else None,
                 verdict=task.verdict(example, done.text, parts.latents // per_step),
+                kind=task.kind(example),
                 choice=right.get((number, sample)),
                 places=task.places(example, grade.extracted),
             )
@@ -122,7 +124,8 @@ def _perplexity(loss: float) -> float:
 
 
 def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
-    """Accuracy of every place, shares of every kind of verdict, and how often the right choice was the likelier one."""
+    """Accuracy of every place and of every kind of question, shares of every kind of verdict, and how often the right choice
+    was the likelier one."""
     tables: dict[str, dict[str, float]] = {}
     places: defaultdict[int, list[bool]] = defaultdict(list)
     for one in graded:
@@ -132,8 +135,14 @@ def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
         tables["place"] = {str(place): sum(right) / len(right) for place, right in sorted(places.items())}
     judged = [one.verdict for one in graded if one.verdict is not None]
     if judged:
-        kinds = sorted(set(judged), key=lambda kind: -judged.count(kind))
-        tables["verdict"] = {kind: judged.count(kind) / len(judged) for kind in kinds}
+        verdicts = sorted(set(judged), key=lambda kind: -judged.count(kind))
+        tables["verdict"] = {kind: judged.count(kind) / len(judged) for kind in verdicts}
+    of_kind: defaultdict[str, list[bool]] = defaultdict(list)
+    for one in graded:
+        if one.kind is not None:
+            of_kind[one.kind].append(one.row["correct"])
+    if of_kind:
+        tables["accuracy"] = {kind: sum(right) / len(right) for kind, right in sorted(of_kind.items())}
     chosen = [one.choice for one in graded if one.choice is not None]
     if chosen:
         share = sum(chosen) / len(chosen)

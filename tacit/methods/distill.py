@@ -8,7 +8,7 @@ before the answer, where all thinking is done, the student's states are drawn to
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import numpy as np
+from numpy.random import Generator
 from pydantic import Field, model_validator
 
 from tacit.errors import DataError
@@ -116,7 +116,7 @@ class Distill(Method):
     def stage(self, at: Progress) -> int:
         return min(at.step // self.stages.every, self.stages.last) if self.stages else 0
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int, rng: np.random.Generator) -> dict[str, Layout]:
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         if not ex.cue:
             raise DataError(
                 f"{ex.id or 'example'}: there are no words before the answer, where student and teacher could be compared; set "
@@ -133,12 +133,12 @@ class Distill(Method):
             views["teacher"] = Layout(question(ex), *opening, *pieces, cue(ex), answer(ex, vocab))
         return views
 
-    def _place(self, written: int, stage: int, rng: np.random.Generator) -> tuple[int, int]:
+    def _place(self, written: int, stage: int | None, rng: Generator | None) -> tuple[int, int]:
         """(silent steps, written steps that are gone)."""
         count = self.latents.of(written)
-        if self.stages is None:
+        if self.stages is None or stage is None:
             return count, written
-        if stage and rng.random() < self.stages.mix:
+        if rng is not None and stage and rng.random() < self.stages.mix:
             stage = int(rng.integers(stage))
         return (count, written) if stage >= self.stages.last else (min(stage, count), stage)
 

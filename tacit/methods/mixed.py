@@ -64,7 +64,9 @@ class Mixed(Method):
             raise ValueError("cot, filler and none are all zero; set at least one of them")
         return self
 
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: np.random.Generator | None) -> dict[str, Layout]:
+    def layouts(
+        self, ex: Encoded, vocab: Vocab, stage: int | None, rng: np.random.Generator | None
+    ) -> dict[str, Layout]:
         learn = 1.0 if self.mask == "P" else 0.0
         middle = self._middle(ex, vocab, learn)[self.ask if rng is None else self._drawn(rng)]
         return {"main": Layout(question(ex), *middle, cue(ex, learn), answer(ex, vocab, self.answer_weight))}

@@ -74,7 +74,9 @@ def naive_terms(method: Distill, students, teachers, ids):
             found["meaned"].append((torch.zeros_like(s[:, 0]), torch.zeros_like(t[:, 0])))
         for c, (_, end) in zip(thought, other.pieces("steps")):
             found["aligned"].append((s[:, c], t[:, end - 1]))
-    return {name: naive_distance(method.distance, pairs) for name, pairs in found.items() if pairs and getattr(method, name)}
+    return {
+        name: naive_distance(method.distance, pairs) for name, pairs in found.items() if pairs and getattr(method, name)
+    }
 
 
 def naive_distance(distance: Distance, pairs) -> torch.Tensor:
