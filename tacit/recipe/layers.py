@@ -110,6 +110,8 @@ def shrink(layer: Layer) -> Layer:
         values["model.tiny.tied"] = False  # a head that is trained alone is no table of embeddings
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
+    if "method.distance.blocks" in layer:
+        values["method.distance.blocks"] = None  # there are but two layers to compare
     # Without the weights of an earlier run, there is nothing to wait for.
     rest = {path: setting for path, setting in layer.items() if path not in (*SIZES, "run.after")}
     return overlay(rest, flatten(values, "--tiny"))
