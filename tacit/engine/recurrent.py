@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tacit.engine.door import Door
-from tacit.engine.stream import Read, steps_within
+from tacit.engine.stream import Beside, Read, steps_within
 from tacit.errors import ModelError
 
 
@@ -25,6 +25,12 @@ class RecurrentStream:
         self.history.append(states)
         self.positions = torch.cat([self.positions, positions], 1) if len(self.positions) else positions
         return Read(hidden)
+
+    def read_beside(
+        self, embeds: Tensor, positions: Tensor, keep: Tensor | None, beside: Beside, layers: bool = False
+    ) -> tuple[Read, Read]:
+        read = self.read(embeds, positions, keep, layers)
+        return read, self.branch(beside.at).read(beside.embeds, beside.cells, beside.keep, beside.layers)
 
     def _with(self, state: Tensor | None, positions: Tensor, history: list[Tensor]) -> "RecurrentStream":
         other = RecurrentStream(self.door)

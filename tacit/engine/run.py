@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tacit.batch import Batch
 from tacit.engine.door import Door
-from tacit.engine.stream import Read, Stream, drops_caches, open_stream
+from tacit.engine.stream import Beside, Read, Stream, drops_caches, open_stream
 from tacit.errors import DataError
 
 
@@ -32,6 +32,8 @@ class Trace:
     stream: Stream | None
     """Open for further reads; None where no cache was kept: after `recompute`, and under gradient checkpointing."""
     reads: int
+    aside: Read | None = None
+    """What was read beside the first stretch."""
 
     @property
     def inputs(self) -> Tensor:
@@ -44,11 +46,20 @@ class Trace:
         return tuple(level[0] if len(level) == 1 else torch.cat(level, 1) for level in zip(*self.levels))
 
 
-def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = False, end: int | None = None) -> Trace:
-    """Walk a batch. `layers` keeps every layer's states; `end` stops before columns that nobody needs."""
+def run(
+    thinker,
+    batch: Batch,
+    *,
+    schedule: str | None = None,
+    layers: bool = False,
+    end: int | None = None,
+    beside: Beside | None = None,
+) -> Trace:
+    """Walk a batch. `layers` keeps every layer's states; `end` stops before columns that nobody needs; `beside` continues
+    columns before the first thought (not with recompute)."""
     check_positions(thinker.door, batch.last_position)
     schedule = schedule or thinker.thinking.schedule
-    walk = _Walk(thinker, batch, layers, batch.shape[1] if end is None else end)
+    walk = _Walk(thinker, batch, layers, batch.shape[1] if end is None else end, beside)
     # Vectors that are known beforehand need no chain: replayed thoughts, or a pause that ignores the state.
     if not walk.columns or batch.thoughts is not None or thinker.thinking.feedback == "pause":
         return walk.parallel()
@@ -64,8 +75,9 @@ def check_positions(door: Door, last: int) -> None:
 
 
 class _Walk:
-    def __init__(self, thinker, batch: Batch, layers: bool, end: int):
+    def __init__(self, thinker, batch: Batch, layers: bool, end: int, beside: Beside | None):
         self.thinker, self.batch, self.end = thinker, batch, end
+        self.beside, self.aside = beside, None
         self.keep_layers = layers
         self.layers = layers or thinker.thinking.source != "last"
         self.embeds = thinker.door.embed(batch.ids[:, :end])
@@ -86,7 +98,11 @@ class _Walk:
 
     def _read(self, stream: Stream, embeds: Tensor, start: int, end: int) -> Read:
         keep = self.batch.keep[:, start:end] if self.batch.padded else None
-        return stream.read(embeds, self.batch.positions[:, start:end], keep, self.layers)
+        positions = self.batch.positions[:, start:end]
+        if start > 0 or self.beside is None:
+            return stream.read(embeds, positions, keep, self.layers)
+        read, self.aside = stream.read_beside(embeds, positions, keep, self.beside, self.layers)
+        return read
 
     def _source(self, read: Read, at: int | slice = -1) -> Tensor:
         return read.source(self.thinker.thinking.source)[:, at]
@@ -168,4 +184,4 @@ class _Walk:
     def _trace(self, reads: list[Read], pieces: list[Tensor], stream: Stream | None) -> Trace:
         levels = [r.layers or () for r in reads] if self.keep_layers else []
         hidden = reads[0].hidden if len(reads) == 1 else torch.cat([r.hidden for r in reads], 1)
-        return Trace(hidden, pieces, levels, reads[-1], stream, len(reads))
+        return Trace(hidden, pieces, levels, reads[-1], stream, len(reads), self.aside)
