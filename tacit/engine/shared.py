@@ -65,8 +65,8 @@ class SharedBatch:
         # A row's last token predicts nothing, so it is not read.
         tails = [[ids[cut:-1] for ids, cut in zip(*pair)] for pair in zip(said, cuts)]
         at = np.array([[start + cut - 1 for cut in row] for start, row in zip(trunk.starts, cuts)])
-        first = min(*trunk.latent_columns[:1], *(trunk.close_columns[:1] if closing else ()), trunk.shape[1])
-        late = [any(row[s] for row in tails) and int(at[:, s].max()) >= first for s in range(len(tails[0]))]
+        first = min([*trunk.latent_columns[:1], *trunk.close_columns[: int(closing)], trunk.shape[1]])
+        late = [not any(row[s] for row in tails) or int(at[:, s].max()) >= first for s in range(len(tails[0]))]
         order = sorted(range(len(late)), key=lambda s: late[s])
         widths = [max(len(row[s]) for row in tails) for s in order]
         edges = [0, *np.cumsum(widths).tolist()]
