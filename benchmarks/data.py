@@ -55,7 +55,7 @@ def ours(encoded, stage: int):
         for step in range(order.steps(1)):
             picks = order.picks(step)
             rows = lay_out(method, encoded, picks, vocab, stage, 0)
-            lessons(method, rows, [encoded[pick.index] for pick in picks], vocab, BATCH)
+            lessons(method, rows, vocab, BATCH)
 
     return epoch
 
@@ -96,7 +96,7 @@ def shaped(size: str, contender: str):
         for step in range(order.steps(1)):
             picks = order.picks(step)
             rows = shapes.lay_out(picks, stage) if shapes else lay_out(method, encoded, picks, vocab, stage, 0)
-            lessons(method, rows, [encoded[pick.index] for pick in picks], vocab, int(batch))
+            lessons(method, rows, vocab, int(batch))
 
     return epoch
 

@@ -73,7 +73,7 @@ def plain(thinker, encoded) -> dict[str, float]:
 
     order = Shuffled(len(encoded), ROWS, 0)
     rows = [lay_out(Icot(), encoded, order.picks(step), thinker.vocab, 0, 0) for step in range(FULL)]
-    batches = [lessons(Icot(), r, encoded, thinker.vocab, ROWS)[0].views["main"] for r in rows]
+    batches = [lessons(Icot(), r, thinker.vocab, ROWS)[0].views["main"] for r in rows]
     model, optimizer = thinker.model.train(), make_optimizer(thinker, Train(steps=FULL, lr=1e-4))
     seconds = []
     for batch in batches:

@@ -65,10 +65,7 @@ def bare(thinker, encoded) -> list[float]:
     settings = recipe()
     method, order = settings.method.settings, Shuffled(len(encoded), ROWS, 0)
     picks = [order.picks(step) for step in range(STEPS)]
-    made = [
-        lessons(method, lay_out(method, encoded, p, thinker.vocab, 6, 0), encoded, thinker.vocab, ROWS)[0]
-        for p in picks
-    ]
+    made = [lessons(method, lay_out(method, encoded, p, thinker.vocab, 6, 0), thinker.vocab, ROWS)[0] for p in picks]
     optimizer = make_optimizer(thinker, settings.train)
     seconds = []
     for lesson in made:

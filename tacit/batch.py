@@ -34,6 +34,9 @@ class Batch:
     latent_rows: tuple[bool, ...]
     """For each of these columns: do all rows have one there?"""
     latents: Tensor  # (B, T) bool
+    closes: Tensor  # (B, T) bool: </think> behind another token
+    close_columns: tuple[int, ...]
+    """Columns in which at least one row has one."""
     padded: bool
     sources: Tensor  # (N,) flat index into (B, T) of the column that must predict target n
     targets: Tensor  # (N,)
@@ -102,6 +105,9 @@ class Batch:
         latents = (ids == vocab.latent) & keep
         _check_grammar(ids, keep, labels, latents, vocab)
         columns = np.flatnonzero(latents.any(0))
+        closes = (ids == vocab.close) & keep
+        closes[:, 1:] &= keep[:, :-1]
+        closes[:, 0] = False
         # The first kept column of a row has no column before it that could predict it.
         learned = (labels != IGNORE) & keep
         learned[:, 1:] &= keep[:, :-1]
@@ -115,6 +121,8 @@ class Batch:
             latent_columns=tuple(columns.tolist()),
             latent_rows=tuple(latents[:, columns].all(0).tolist()),
             latents=torch.from_numpy(latents),
+            closes=torch.from_numpy(closes),
+            close_columns=tuple(np.flatnonzero(closes.any(0)).tolist()),
             padded=not bool(keep.all()),
             sources=torch.from_numpy(at - 1),
             targets=torch.from_numpy(labels.ravel()[at]),
@@ -145,6 +153,7 @@ class Batch:
             labels=labels,
             positions=small.positions.index_select(0, which),
             latents=small.latents.index_select(0, which),
+            closes=small.closes.index_select(0, which),
             sources=at - 1,
             targets=labels.flatten()[at],
             weights=weights,
@@ -189,7 +198,7 @@ class Batch:
         return int((self.sources % self.ids.shape[1]).max()) + 1 if len(self.sources) else self.ids.shape[1]
 
     def to(self, device) -> "Batch":
-        names = ("ids", "keep", "labels", "positions", "latents", "sources", "targets", "weights", "thoughts")
+        names = ("ids", "keep", "labels", "positions", "latents", "closes", "sources", "targets", "weights", "thoughts")
         moved = {n: None if (t := getattr(self, n)) is None else t.to(device, non_blocking=True) for n in names}
         extra = {name: tensor.to(device, non_blocking=True) for name, tensor in self.extra.items()}
         return replace(self, **moved, extra=extra)

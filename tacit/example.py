@@ -10,15 +10,17 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
+from tacit.edge_list import EdgeList, Ids
 from tacit.errors import DataError, ModelError
 from tacit.registry import nearest
 from tacit.settings import Settings
 
-Ids = tuple[int, ...]
+if TYPE_CHECKING:
+    import numpy as np
 
 # Pieces per call of the tokenizer: enough to hide the cost of a call, few enough to bound what is alive at once.
 PIECES = 65_536
@@ -186,6 +188,15 @@ class Encoded(NamedTuple):
     cue: Ids
     answer: Ids
     opening: Ids = ()
+    graph: EdgeList | None = None
+    """Where the question lists the edges of a graph in symbols: what is known about it."""
+
+    def again(self, rng: "np.random.Generator") -> "Encoded":
+        """The example as it is met in another epoch: the same, unless its form means nothing and may change."""
+        if self.graph is None or not self.graph.form.fresh:
+            return self
+        graph, question, steps, answer = self.graph.again(self.question, self.steps, self.answer, rng)
+        return self._replace(question=question, steps=steps, answer=answer, graph=graph)
 
 
 def encode(examples: Sequence[Example], tokenizer: Any, template: Template | None = None) -> list[Encoded]:
@@ -224,6 +235,7 @@ def _encode_block(
             pieces += template.steps(example)
             pieces.append(template.answer.replace("{answer}", example.answer))
     ids = _pieces(pieces, tokenizer, template)
+    vocabulary = tokenizer.get_vocab() if template.kind == "symbolic" else {}
     questions, rest = iter(ids[: len(asked)]), iter(ids[len(asked) :])
     encoded = []
     for example in block:
@@ -231,7 +243,8 @@ def _encode_block(
             row = Encoded(example.id, start, (), (), next(rest))
         else:
             steps = tuple([next(rest) for _ in example.steps])
-            row = Encoded(example.id, start + next(questions), steps, cue, next(rest), opening)
+            graph = EdgeList.of(example.extra, vocabulary) if vocabulary else None
+            row = Encoded(example.id, start + next(questions), steps, cue, next(rest), opening, graph)
         encoded.append(_checked(row, example))
     return encoded
 

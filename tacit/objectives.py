@@ -17,9 +17,13 @@ CHUNK = 1 << 27
 
 def token_nll(thinker, hidden: Tensor, batch: Batch) -> Tensor:
     """(N,) negative log-probability of every learned token. The head is applied where something is learned and nowhere else."""
+    return state_nll(thinker, *learned_states(hidden, batch), batch.targets)
+
+
+def learned_states(hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(N, H) the states of a trace that must predict the learned tokens, and (N,) the ids of their columns."""
     states = hidden.flatten(0, 1).index_select(0, _rows(hidden, batch))
-    said = batch.ids.flatten().index_select(0, batch.sources)
-    return state_nll(thinker, states, said, batch.targets)
+    return states, batch.ids.flatten().index_select(0, batch.sources)
 
 
 def state_nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
@@ -49,9 +53,7 @@ def nll_and_hits(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -
 
 def token_nll_and_hits(thinker, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """(N,) negative log-probability of every learned token, and (N,) whether it was the likeliest."""
-    states = hidden.flatten(0, 1).index_select(0, _rows(hidden, batch))
-    said = batch.ids.flatten().index_select(0, batch.sources)
-    each, hits = _in_chunks(_nll_and_hit, thinker, states, said, batch.targets).unbind(1)
+    each, hits = _in_chunks(_nll_and_hit, thinker, *learned_states(hidden, batch), batch.targets).unbind(1)
     return each, hits.detach() > 0
 
 

@@ -32,7 +32,7 @@ class Thinker(nn.Module):
         self.tokenizer = tokenizer
         self.vocab = vocab
         self.thinking = thinking or Thinking()
-        self.feedback = Feedback(self.thinking, self.door)
+        self.feedback = Feedback(self.thinking, self.door, vocab)
         self.facts: dict[str, Any] = {}
         """What `thought.json` said: the method and the task that made this thinker."""
 
@@ -56,8 +56,15 @@ class Thinker(nn.Module):
     def logits(self, hidden: Tensor, said: Tensor) -> Tensor:
         """(N, H) -> (N, V). `said` (N,) are the ids of the columns themselves: behind a silent step only stop decisions
         are open, if this model decides them. Training, scoring and sampling all ask here, so they agree."""
+        if not self.thinking.confine:
+            return self.door.head(hidden)
+        deciding = ((said == self.vocab.open) | (said == self.vocab.latent))[:, None]
+        if self.thinking.stop_detached:
+            hidden = torch.where(deciding, hidden.detach(), hidden)
         logits = self.door.head(hidden)
-        return confine(logits, said, self.vocab) if self.thinking.confine else logits
+        if self.thinking.stop_temperature != 1.0:
+            logits = torch.where(deciding, logits / self.thinking.stop_temperature, logits)
+        return confine(logits, deciding, self.vocab)
 
     def save_pretrained(self, folder: str | Path, about: dict[str, Any] | None = None) -> None:
         """An ordinary model folder with what makes it a thinker; `about` says which method and task made it."""
@@ -111,9 +118,8 @@ class Thinker(nn.Module):
         return nll(self, trace.hidden, batch, batch.learned if count is None else count)
 
 
-def confine(logits: Tensor, said: Tensor, vocab: Vocab) -> Tensor:
-    """Go on or stop behind <think> and <latent>; neither of the two, nor a new silent step, anywhere else."""
-    thinking = ((said == vocab.open) | (said == vocab.latent))[:, None]
+def confine(logits: Tensor, deciding: Tensor, vocab: Vocab) -> Tensor:
+    """Where `deciding` (N, 1), behind <think> and <latent>, go on or stop; neither of the two anywhere else."""
     decision = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
     decision[[vocab.latent, vocab.close]] = True
-    return logits.masked_fill(thinking ^ decision, float("-inf"))
+    return logits.masked_fill(deciding ^ decision, float("-inf"))

@@ -2,17 +2,29 @@
 
 from typing import Literal
 
+from pydantic import Field, model_validator
+
 from tacit.settings import Settings
 
-Kind = Literal["identity", "linear", "mlp", "soft", "pause"]
+Kind = Literal["identity", "linear", "linear_rms", "linear_ecf", "linear_ln", "mlp", "soft", "sre", "pause"]
+NORMED = ("linear_rms", "linear_ln", "mlp")
+"""Kinds that end in a norm whose gain can be set. That of linear_ecf is given by the embeddings."""
 
 
 class Thinking(Settings):
     """How a silent step is made. Saved with the model, since a model is only itself together with these."""
 
     feedback: Kind = "identity"
-    """What turns a hidden state into the next input: the state itself, a linear map, an MLP, `soft` (the head's own
-    distribution over embeddings), or `pause` (a learned vector that ignores the state: the control)."""
+    """What turns a hidden state into the next input. identity: the state itself. linear: a linear map. linear_ln: with a
+    LayerNorm behind it. linear_rms: with an RMSNorm and a learned vector behind it. linear_ecf: the same, beginning as the
+    correlation of the embeddings with each other. mlp: two layers, GELU and LayerNorm. soft: the head's own distribution over
+    embeddings. sre: the same without the tokens of silent steps. pause: a learned vector that ignores the state (the control)."""
+    inner: int | None = Field(default=None, ge=1)
+    """Inner width of mlp. Left out: that of the hidden state."""
+    init: Literal["xavier", "default"] = "xavier"
+    """How the maps of mlp begin: Xavier-uniform with zero biases, or as the library makes them."""
+    gain: float = Field(default=1.0, gt=0)
+    """What the norm behind mlp, linear_ln and linear_rms begins with. Models from scratch have embeddings far smaller than 1."""
     scale: Literal["none", "table"] = "none"
     """`table` scales each fed-back vector to the root mean square of the model's own embedding table."""
     source: Literal["last", "penultimate", "middle"] = "last"
@@ -26,5 +38,27 @@ class Thinking(Settings):
     """Rounds of the jacobi schedule; exact when there are as many as thoughts."""
     confine: bool = False
     """A learned stop: behind <think> and <latent> only <latent> or </think> can come, and nowhere else."""
+    stop_temperature: float = Field(default=1.0, gt=0)
+    """Divides the two logits of the learned stop, in training and in use; above 1 the model decides less firmly."""
+    stop_detached: bool = False
+    """Learning when to stop changes the two output rows alone: no gradient goes from the decision into the model."""
+    close: Literal["token", "token+thought"] = "token"
+    """What enters the column of </think>: its embedding, or this plus one more fed-back state."""
     max_latents: int = 64
     """Cap on the silent steps of one thought when the model decides itself; then </think> is forced."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Thinking":
+        if self.gain != 1.0 and self.feedback not in NORMED:
+            raise ValueError(
+                f"feedback {self.feedback} has no norm to begin with a gain; leave gain out, or take {NORMED}"
+            )
+        if (self.inner is not None or self.init != "xavier") and self.feedback != "mlp":
+            raise ValueError(f"inner and init are those of mlp, and feedback is {self.feedback}; leave them out")
+        if (self.stop_temperature != 1.0 or self.stop_detached) and not self.confine:
+            raise ValueError(
+                "nothing decides when to stop; set confine: true, or leave stop_temperature and stop_detached"
+            )
+        if self.close != "token" and self.schedule == "jacobi":
+            raise ValueError("jacobi makes the thoughts of a span at once, without </think>; set close: token")
+        return self

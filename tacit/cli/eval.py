@@ -19,6 +19,7 @@ BatchSize = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="The first so many questions only.")]
 Latents = Annotated[int | None, typer.Option("--latents", min=0, help="So many silent steps, whatever was trained.")]
+Swap = Annotated[bool, typer.Option("--swap", help="Think the next question's thoughts: are one's own needed?")]
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Answers per question, at a temperature.")]
 Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help="1 where several samples are wanted.")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer, steps in words included.")]
@@ -39,6 +40,7 @@ def eval(
     batch: BatchSize = None,
     limit: Limit = None,
     latents: Latents = None,
+    swap: Swap = False,
     samples: Samples = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
@@ -55,7 +57,7 @@ def eval(
     if samples and samples > 1 and temperature is None:
         temperature = 1.0
     report = evaluate(
-        run, task, data=data, split=split, batch=batch, limit=limit, latents=latents, samples=samples,
+        run, task, data=data, split=split, batch=batch, limit=limit, latents=latents, swap=swap, samples=samples,
         temperature=temperature, max_tokens=max_tokens, check=check, choices=choices, on_progress=Progress(),
     )  # fmt: skip
     if rows:

@@ -99,6 +99,14 @@ class Columns(DynamicLayer):
             self.first += columns
             self._view(end)
 
+    def shorten(self, columns: int) -> None:
+        """Forget the last columns."""
+        if self.buffer is not None:
+            self._view(self.first + self.keys.shape[2] - columns)
+        else:
+            end = self.keys.shape[2] - columns
+            self.keys, self.values = self.keys[:, :, :end], self.values[:, :, :end]
+
     def place(self, other: "Columns", rows: Tensor | None, width: int) -> None:
         """Put the other's rows, right-aligned, into `rows` of this one (None: append them). `width`: columns afterwards."""
         mine, theirs = self.keys.shape[2], other.keys.shape[2]

@@ -61,6 +61,8 @@ class _Row:
     """The token in the last column read."""
     chance: Iterator[float]
     """The random numbers of this prompt."""
+    given: deque[Tensor]
+    """Vectors for its next silent steps."""
     written: list[int] = field(default_factory=list)
     marks: int = 0
     """Thought markers and the like that the model has put between what it writes and its silent steps."""
@@ -94,11 +96,13 @@ def complete(
     *,
     slots: int | None = None,
     draws: Sequence[int] | None = None,
+    thoughts: Sequence[Tensor | None] | None = None,
     on_token: Callable[[int, int, str], None] | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> list[Completion]:
     """Completions in the order of the prompts. `sampling`: one for all or one for each. `slots`: rows in flight (all when
     unset). `draws`: which random numbers each prompt gets, when that must not depend on its place in the list.
+    `thoughts`: for each prompt, (n, E) vectors that enter its first n silent steps instead of what would be fed back.
     `on_token(prompt, id, text)` is called for every token as it is chosen; text is what has become readable.
     `on_done(prompt)` is called when a completion has ended."""
     if not prompts:
@@ -115,7 +119,9 @@ def complete(
     try:
         with torch.inference_mode():
             chances = [uniforms(s.seed, draw) for s, draw in zip(each, draws or range(len(prompts)))]
-            done = _Sampler(thinker, prompts, each, chances, slots or len(prompts), on_token, on_done).run()
+            done = _Sampler(
+                thinker, prompts, each, chances, thoughts or (), slots or len(prompts), on_token, on_done
+            ).run()
     finally:
         thinker.train(training)
     for completion in done:  # tensors of inference mode could not be learned from later
@@ -126,7 +132,7 @@ def complete(
 def replay(thinker, prompt: Layout, ids: Sequence[int], sampling: Sampling) -> Completion:
     """The completion that consists of these choices, without a model: it ends where sampling would have ended it, and has
     not `stopped` if they end nothing. Choices may not be silent steps."""
-    row = _Row(0, sampling, Completion(prompt), deque(), prompt.positions[-1], prompt.ids[-1], iter(()))
+    row = _Row(0, sampling, Completion(prompt), deque(), prompt.positions[-1], prompt.ids[-1], iter(()), deque())
     row.done.latents = prompt.ids.count(thinker.vocab.latent)
     for token in ids:
         row.position += 1
@@ -140,14 +146,28 @@ def replay(thinker, prompt: Layout, ids: Sequence[int], sampling: Sampling) -> C
 
 class _Sampler:
     def __init__(
-        self, thinker, prompts: Sequence[Layout], samplings: list[Sampling], chances, slots: int, on_token, on_done
+        self,
+        thinker,
+        prompts: Sequence[Layout],
+        samplings: list[Sampling],
+        chances,
+        given,
+        slots: int,
+        on_token,
+        on_done,
     ):
         self.thinker, self.samplings, self.chances, self.slots = thinker, samplings, chances, slots
         self.on_token, self.on_done = on_token, on_done
         self.vocab, self.door, self.device = thinker.vocab, thinker.door, thinker.device
+        self.fed = {self.vocab.latent}
+        """Tokens whose columns a state is fed into."""
+        if thinker.thinking.close == "token+thought":
+            self.fed.add(self.vocab.close)
         self.prompts = list(prompts)
+        self.given = dict(enumerate(given))
+        """Vectors for the silent steps of some prompts."""
         self._check()
-        self.heads = [self._head(p) for p in self.prompts]
+        self.heads = [self._head(p, self.given.get(i) is not None) for i, p in enumerate(self.prompts)]
         self.reader = PromptReader(thinker, self.heads)
         self.waiting = deque(range(len(prompts)))
         self.done: dict[int, Completion] = {}
@@ -167,11 +187,11 @@ class _Sampler:
                     "Shorten it, or use a model with more positions"
                 )
 
-    def _head(self, layout: Layout) -> Head:
+    def _head(self, layout: Layout, given: bool) -> Head:
         ids = layout.ids
         # Thoughts made in rounds are made all at once, so they belong to what is read before the first step.
-        stepwise = self.vocab.latent in ids and self.thinker.thinking.schedule != "jacobi"
-        n = ids.index(self.vocab.latent) if stepwise else len(ids)
+        stepwise = given or self.thinker.thinking.schedule != "jacobi"
+        n = next((n for n, token in enumerate(ids) if token in self.fed), len(ids)) if stepwise else len(ids)
         if n == 0:
             raise DataError("a prompt starts with a latent token: there is no hidden state before it to feed back")
         return Head(tuple(ids[:n]), tuple(layout.positions[:n]))
@@ -208,7 +228,18 @@ class _Sampler:
         n = len(head.ids)
         rest = deque(zip(layout.ids[n:], layout.positions[n:]))
         chance = self.chances[index]
-        row = _Row(index, self.samplings[index], Completion(layout), rest, head.positions[-1], head.ids[-1], chance)
+        given = self.given.get(index)
+        at = head.positions[-1]
+        row = _Row(
+            index,
+            self.samplings[index],
+            Completion(layout),
+            rest,
+            at,
+            head.ids[-1],
+            chance,
+            deque(() if given is None else given),
+        )
         for token in head.ids:  # silent steps that were read with the prompt
             row.span = row.span + 1 if token == self.vocab.latent else 0
             row.done.latents += token == self.vocab.latent
@@ -335,9 +366,9 @@ class _Sampler:
         ids = torch.tensor(columns, device=self.device)  # (B, W)
         start = torch.tensor([row.position for row in self.rows], device=self.device)
         embeds = self.door.embed(ids)
-        thinking = [slot for slot, token in enumerate(tokens) if token == self.vocab.latent]
+        thinking = [slot for slot, token in enumerate(tokens) if token in self.fed]
         if thinking:
-            embeds = self._think(embeds, thinking)
+            embeds = self._think(embeds, thinking, tokens)
         positions = start[:, None] + torch.arange(1 + block, device=self.device)
         for row, column in zip(self.rows, columns):
             row.position += block
@@ -345,15 +376,24 @@ class _Sampler:
             row.span = 0 if block else row.span  # nothing in a block is silent
         self.states = self.stream.read(embeds, positions, layers=self.source != "last").last(self.source)
 
-    def _think(self, embeds: Tensor, slots: list[int]) -> Tensor:
-        """Put the fed-back states into the rows whose next column is silent."""
+    def _think(self, embeds: Tensor, slots: list[int], tokens: list[int]) -> Tensor:
+        """Put the fed-back states into the rows whose next column is silent, and on top of a </think> that gets one."""
         whole = len(slots) == len(self.rows)
         index = torch.tensor(slots, device=self.device)
         states = self.states[:, -1] if whole else self.states[index, -1]
         thought = self.thinker.thought(states).to(embeds.dtype)
-        for slot, vector in zip(slots, thought):
-            if self.rows[slot].sampling.thoughts:
-                self.rows[slot].done.thoughts.append(vector)
+        entering = list(thought)
+        for i, slot in enumerate(slots):
+            row = self.rows[slot]
+            if tokens[slot] != self.vocab.latent:
+                entering[i] = entering[i] + embeds[slot, 0]
+                continue
+            if row.given:
+                entering[i] = row.given.popleft().to(thought)
+            if row.sampling.thoughts:
+                row.done.thoughts.append(entering[i])
+        if self.given or len(self.fed) > 1:
+            thought = torch.stack(entering)
         first = thought if whole else embeds[:, 0].index_copy(0, index, thought)
         return first[:, None] if embeds.shape[1] == 1 else torch.cat([first[:, None], embeds[:, 1:]], 1)
 
@@ -363,7 +403,7 @@ class _Sampler:
         for row in self.rows:
             run = 0
             for token, position in row.forced:
-                if token == self.vocab.latent or position != row.position + 1 + run:
+                if token in self.fed or position != row.position + 1 + run:
                     break
                 run += 1
             if not run:

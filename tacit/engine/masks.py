@@ -61,6 +61,14 @@ def branched(
     return torch.cat([to_trunk, to_own | (columns == own_column)], -1)[:, None]
 
 
+def beside(trunk: Tensor, at: Tensor, cell: Tensor, step: Tensor, keep: Tensor, window: int | None, device) -> Tensor:
+    """(B, 1, T + K, T + K) for a trunk and private continuations of its columns, all being read: see `branched`. The trunk
+    sees itself alone."""
+    T, K = trunk.shape[1], len(cell)
+    top = torch.nn.functional.pad(causal(T, 0, trunk, window, device), (0, K))
+    return torch.cat([top, branched(trunk, at, cell, step, keep, K, window)], 2)
+
+
 def for_model(door: Door, make) -> Tensor | dict[str, Tensor | None] | None:
     """The mask argument that this model takes: one mask, or one for each kind of its layers. `make(window)` builds one."""
     masks = {kind: _as_argument(door, make(door.window if kind == SLIDING else None)) for kind in door.kinds}

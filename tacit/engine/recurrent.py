@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tacit.engine.door import Door
-from tacit.engine.stream import Read, steps_within
+from tacit.engine.stream import Beside, Read, steps_within
 from tacit.errors import ModelError
 
 
@@ -19,15 +19,18 @@ class RecurrentStream:
         self.keep: Tensor | None = None
 
     def read(self, embeds: Tensor, positions: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
-        if layers:
-            raise ModelError(
-                "a recurrent model has no layers to compare; use model.family: gpt2 or another transformer"
-            )
+        _refuse(layers)
         hidden, states = self.door.body.read(embeds, state=self.state, keep=keep)  # type: ignore[operator]
         self.state = states[:, -1]
         self.history.append(states)
         self.positions = torch.cat([self.positions, positions], 1) if len(self.positions) else positions
         return Read(hidden)
+
+    def read_beside(
+        self, embeds: Tensor, positions: Tensor, keep: Tensor | None, beside: Beside, layers: bool = False
+    ) -> tuple[Read, Read]:
+        read = self.read(embeds, positions, keep, layers)
+        return read, self.branch(beside.at).read(beside.embeds, beside.cells, beside.keep, beside.layers)
 
     def _with(self, state: Tensor | None, positions: Tensor, history: list[Tensor]) -> "RecurrentStream":
         other = RecurrentStream(self.door)
@@ -66,7 +69,8 @@ class RecurrentBranch:
         self.door = door
         self.states = states  # (B, C, L, S)
 
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
+    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
+        _refuse(layers)
         B, _, H = embeds.shape
         C = self.states.shape[1]
         step = steps_within(cells)
@@ -81,4 +85,9 @@ class RecurrentBranch:
             columns.reshape(B * C, wide, H), state=self.states.flatten(0, 1), keep=full
         )
         self.states = states[:, -1].unflatten(0, (B, C))
-        return hidden.reshape(B, C, wide, -1)[:, cells, step]
+        return Read(hidden.reshape(B, C, wide, -1)[:, cells, step])
+
+
+def _refuse(layers: bool) -> None:
+    if layers:
+        raise ModelError("a recurrent model has no layers to compare; use model.family: gpt2 or another transformer")

@@ -8,13 +8,14 @@ Shapes: B rows, T columns, H hidden size.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from tacit.batch import Batch
 from tacit.engine.door import Door
-from tacit.engine.stream import Read, Stream, drops_caches, open_stream
+from tacit.engine.stream import Beside, Read, Stream, drops_caches, open_stream
 from tacit.errors import DataError
 
 
@@ -24,26 +25,43 @@ class Trace:
 
     hidden: Tensor  # (B, T, H)
     pieces: list[Tensor]  # what was read: (B, W, E) each, T columns together
-    layers: tuple[Tensor, ...] | None
+    levels: list[tuple[Tensor, ...]]
+    """Every layer's states by read, if they were asked for."""
     last: Read
     """The read that ended the walk."""
     stream: Stream | None
     """Open for further reads; None where no cache was kept: after `recompute`, and under gradient checkpointing."""
     reads: int
+    aside: Read | None = None
+    """What was read beside the first stretch."""
 
     @property
     def inputs(self) -> Tensor:
         """(B, T, E): what entered every column; in latent columns, the realised thoughts."""
         return torch.cat(self.pieces, 1)
 
+    @cached_property
+    def layers(self) -> tuple[Tensor, ...]:
+        """The output of the embedding and of every layer, each (B, T, H)."""
+        return tuple(level[0] if len(level) == 1 else torch.cat(level, 1) for level in zip(*self.levels))
 
-def run(thinker, batch: Batch, *, schedule: str | None = None, layers: bool = False, end: int | None = None) -> Trace:
-    """Walk a batch. `layers` keeps every layer's states; `end` stops before columns that nobody needs."""
+
+def run(
+    thinker,
+    batch: Batch,
+    *,
+    schedule: str | None = None,
+    layers: bool = False,
+    end: int | None = None,
+    beside: Beside | None = None,
+) -> Trace:
+    """Walk a batch. `layers` keeps every layer's states; `end` stops before columns that nobody needs; `beside` continues
+    columns before the first thought (not with recompute)."""
     check_positions(thinker.door, batch.last_position)
     schedule = schedule or thinker.thinking.schedule
-    walk = _Walk(thinker, batch, layers, batch.shape[1] if end is None else end)
+    walk = _Walk(thinker, batch, layers, batch.shape[1] if end is None else end, beside)
     # Vectors that are known beforehand need no chain: replayed thoughts, or a pause that ignores the state.
-    if not batch.latent_columns or batch.thoughts is not None or thinker.thinking.feedback == "pause":
+    if not walk.columns or batch.thoughts is not None or thinker.thinking.feedback == "pause":
         return walk.parallel()
     return {"cached": walk.cached, "recompute": walk.recompute, "jacobi": walk.jacobi}[schedule]()
 
@@ -57,12 +75,15 @@ def check_positions(door: Door, last: int) -> None:
 
 
 class _Walk:
-    def __init__(self, thinker, batch: Batch, layers: bool, end: int):
+    def __init__(self, thinker, batch: Batch, layers: bool, end: int, beside: Beside | None):
         self.thinker, self.batch, self.end = thinker, batch, end
+        self.beside, self.aside = beside, None
         self.keep_layers = layers
         self.layers = layers or thinker.thinking.source != "last"
         self.embeds = thinker.door.embed(batch.ids[:, :end])
-        self.columns = [c for c in batch.latent_columns if c < end]
+        self.closing = thinker.thinking.close == "token+thought"
+        columns = {*batch.latent_columns, *(batch.close_columns if self.closing else ())}
+        self.columns = sorted(c for c in columns if c < end)
         self.full = dict(zip(batch.latent_columns, batch.latent_rows))
         self.late = self._late()
 
@@ -71,33 +92,45 @@ class _Walk:
         window = self.thinker.thinking.window
         if window is None:
             return None
-        seen = self.batch.latents.long().cumsum(1)
-        return self.batch.latents & (seen > seen[:, -1:] - window)
+        fed = self.batch.latents | self.batch.closes if self.closing else self.batch.latents
+        seen = fed.long().cumsum(1)
+        return fed & (seen > seen[:, -1:] - window)
 
     def _read(self, stream: Stream, embeds: Tensor, start: int, end: int) -> Read:
         keep = self.batch.keep[:, start:end] if self.batch.padded else None
-        return stream.read(embeds, self.batch.positions[:, start:end], keep, self.layers)
+        positions = self.batch.positions[:, start:end]
+        if start > 0 or self.beside is None:
+            return stream.read(embeds, positions, keep, self.layers)
+        read, self.aside = stream.read_beside(embeds, positions, keep, self.beside, self.layers)
+        return read
 
     def _source(self, read: Read, at: int | slice = -1) -> Tensor:
         return read.source(self.thinker.thinking.source)[:, at]
 
     def _enter(self, column: int | list[int], source: Tensor, looked_up: Tensor) -> Tensor:
-        """(B, …, E): what enters a latent column (or several), given the states of the column before it. The only maker of
+        """(B, …, E): what enters a fed column (or several), given the states of the column before it. The only maker of
         thoughts here."""
         if self.late is not None:
             source = torch.where(self.late[:, column, None], source, source.detach())
         thought = self.thinker.thought(source)
-        if isinstance(column, int) and self.full[column]:
+        if isinstance(column, int) and self.full.get(column):
             return thought
-        return torch.where(self.batch.latents[:, column, None], thought.to(looked_up.dtype), looked_up)
+        return self._placed(thought.to(looked_up.dtype), looked_up, column)
+
+    def _placed(self, thought: Tensor, looked_up: Tensor, column: int | list[int] | slice) -> Tensor:
+        """Thoughts in the latent columns, and on top of what was looked up in those of </think>, if it gets one."""
+        placed = torch.where(self.batch.latents[:, column, None], thought, looked_up)
+        if not self.closing:
+            return placed
+        return torch.where(self.batch.closes[:, column, None], looked_up + thought, placed)
 
     def parallel(self) -> Trace:
         embeds = self.embeds
-        if self.batch.latent_columns:
+        if self.columns:
             given = self.batch.thoughts
             if given is None:
                 given = self.thinker.thought(torch.zeros_like(embeds))
-            embeds = torch.where(self.batch.latents[:, : self.end, None], given[:, : self.end].to(embeds.dtype), embeds)
+            embeds = self._placed(given[:, : self.end].to(embeds.dtype), embeds, slice(self.end))
         cached = not drops_caches(self.thinker.door)  # one read needs no cache
         stream = open_stream(self.thinker.door, cached=cached)
         return self._trace([self._read(stream, embeds, 0, self.end)], [embeds], stream if cached else None)
@@ -149,8 +182,6 @@ class _Walk:
         return trace
 
     def _trace(self, reads: list[Read], pieces: list[Tensor], stream: Stream | None) -> Trace:
-        layers = None
-        if self.keep_layers:
-            layers = tuple(torch.cat(level, 1) for level in zip(*(r.layers or () for r in reads)))
+        levels = [r.layers or () for r in reads] if self.keep_layers else []
         hidden = reads[0].hidden if len(reads) == 1 else torch.cat([r.hidden for r in reads], 1)
-        return Trace(hidden, pieces, layers, reads[-1], stream, len(reads))
+        return Trace(hidden, pieces, levels, reads[-1], stream, len(reads), self.aside)

@@ -1,24 +1,27 @@
-"""One chain of thoughts for several stages of the same example.
+"""One chain of thoughts for several layouts of the same example: stages of a curriculum, or a student and its teacher.
 
-A thought depends on the question and on the thoughts before it, never on what is written afterwards. So the suffixes of
-all stages, with 0, c, 2c, … thoughts in front of them, can hang on one chain: the trunk is walked once, and every suffix is
-a private continuation of the column where its own thoughts end. Losses and gradients are those of separate rows.
+A thought depends on the question and on the thoughts before it, never on what is written afterwards. So all layouts, with no,
+some or all of the thoughts, can hang on one chain: the layout that thinks longest is the trunk and is walked as a row is, and
+every other one is a private continuation of the column in which it leaves the trunk. Those that leave before the first thought
+are read together with the question, the others when the trunk has been walked. Losses, states and gradients are those of
+separate rows.
 
-Shapes: B examples, S stages, T trunk columns, W columns of all tails together.
+Shapes: B examples, S layouts of each, T trunk columns, W columns of all tails together, N learned tokens, H hidden size.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tacit.batch import Batch
-from tacit.engine.run import check_positions, run
-from tacit.engine.stream import drops_caches
+from tacit.engine.averages import Averages
+from tacit.engine.run import Trace, check_positions, run
+from tacit.engine.stream import Beside, Read, drops_caches
 from tacit.errors import DataError, ModelError
 from tacit.layout import IGNORE, Layout, Segment
 from tacit.objectives import mean, state_nll
@@ -30,61 +33,87 @@ class SharedBatch:
     """Several layouts of each example, cut into what they share and what is their own."""
 
     trunk: Batch
-    at: Tensor  # (B, S) the trunk column that each tail continues
+    order: tuple[int, ...]
+    """In which order the tails of the layouts stand."""
+    early: int
+    """So many of these leave the trunk before its first thought, in every row."""
+    at: Tensor  # (B, S) the trunk column that each tail continues, in that order
     ids: Tensor  # (B, W)
     keep: Tensor  # (B, W)
-    cells: Tensor  # (W,) which stage a column belongs to
+    cells: Tensor  # (W,) which tail a column belongs to
+    cuts: tuple[tuple[int, ...], ...]
+    """For each example, how many tokens of each layout stand in the trunk."""
+    edges: tuple[int, ...]
+    """Where each tail begins among the columns of all tails; behind the last, their number."""
+    last_position: int
     sources: Tensor  # (N,) flat index into the trunk's states followed by the tails' states
     said: Tensor  # (N,) ids of these columns
     targets: Tensor  # (N,)
     weights: Tensor  # (N,)
-    last_position: int
+    stages: Tensor  # (N,) which layout each target belongs to
 
     @classmethod
-    def of(cls, groups: Sequence[Sequence[Layout]], vocab: Vocab) -> "SharedBatch":
-        """`groups`: for each example, its layouts, as many for one as for another."""
+    def of(cls, groups: Sequence[Sequence[Layout]], vocab: Vocab, closing: bool = False) -> "SharedBatch":
+        """`groups`: for each example, its layouts, as many for one as for another. `closing`: a state is fed into the column
+        of </think> too."""
         if len({len(group) for group in groups}) != 1:
             raise DataError("every example must come with the same number of layouts to share a chain")
-        trunks, cuts = zip(*(_trunk(group, vocab) for group in groups))
+        fed = {vocab.latent, vocab.close} if closing else {vocab.latent}
+        said = [[layout.ids for layout in group] for group in groups]
+        trunks, cuts = zip(*(_trunk(group, ids, fed) for group, ids in zip(groups, said)))
         trunk = Batch.of(trunks, vocab)
-        at = np.array([[start + cut - 1 for cut in row] for start, row in zip(trunk.starts, cuts)])
         # A row's last token predicts nothing, so it is not read.
-        tails = [[layout.ids[cut:-1] for layout, cut in zip(group, row)] for group, row in zip(groups, cuts)]
-        widths = [max(len(row[s]) for row in tails) for s in range(len(tails[0]))]
-        edges = np.cumsum([0, *widths])
+        tails = [[ids[cut:-1] for ids, cut in zip(*pair)] for pair in zip(said, cuts)]
+        at = np.array([[start + cut - 1 for cut in row] for start, row in zip(trunk.starts, cuts)])
+        first = min([*trunk.latent_columns[:1], *trunk.close_columns[: int(closing)], trunk.shape[1]])
+        late = [not any(row[s] for row in tails) or int(at[:, s].max()) >= first for s in range(len(tails[0]))]
+        order = sorted(range(len(late)), key=lambda s: late[s])
+        widths = [max(len(row[s]) for row in tails) for s in order]
+        edges = [0, *np.cumsum(widths).tolist()]
         ids = np.full((len(groups), edges[-1]), vocab.pad)
         keep = np.zeros(ids.shape, dtype=bool)
-        B, T = trunk.shape
-        found: list[tuple[int, int, int, float]] = []
-        for r, group in enumerate(groups):
-            for s, layout in enumerate(group):
-                cut, edge = cuts[r][s], int(edges[s])
-                tail = tails[r][s]
-                ids[r, edge : edge + len(tail)] = tail
-                keep[r, edge : edge + len(tail)] = True
-                all_ids = layout.ids
-                for column, (label, weight) in enumerate(_learned(layout)):
-                    if label == IGNORE or column == 0:
-                        continue
-                    before = column - 1
-                    inside = before < cut
-                    source = (
-                        r * T + trunk.starts[r] + before if inside else B * T + r * int(edges[-1]) + edge + before - cut
-                    )
-                    found.append((source, all_ids[before], label, weight))
-        sources, said, targets, weights = zip(*found) if found else ((), (), (), ())
-        return cls(
+        for r, row in enumerate(tails):
+            for s, edge in zip(order, edges):
+                ids[r, edge : edge + len(row[s])] = row[s]
+                keep[r, edge : edge + len(row[s])] = True
+        nothing = torch.empty(0, dtype=torch.long)
+        made = cls(
             trunk=trunk,
-            at=torch.from_numpy(at),
+            order=tuple(order),
+            early=len(late) - sum(late),
+            at=torch.from_numpy(at[:, order]),
             ids=torch.from_numpy(ids),
             keep=torch.from_numpy(keep),
             cells=torch.from_numpy(np.repeat(np.arange(len(widths)), widths)),
-            sources=torch.tensor(sources, dtype=torch.long),
-            said=torch.tensor(said, dtype=torch.long),
-            targets=torch.tensor(targets, dtype=torch.long),
-            weights=torch.tensor(weights, dtype=torch.float32),
-            last_position=max(max(layout.positions) for layout in chain.from_iterable(groups)),
+            cuts=cuts,
+            edges=tuple(edges),
+            last_position=max(_last_position(layout) for group in groups for layout in group),
+            sources=nothing,
+            said=nothing,
+            targets=nothing,
+            weights=torch.empty(0),
+            stages=nothing,
         )
+        return replace(made, **made._targets(groups, said))
+
+    def _targets(self, groups: Sequence[Sequence[Layout]], said: Sequence[Sequence[list[int]]]) -> dict[str, Tensor]:
+        found: list[tuple[np.ndarray, ...]] = []
+        for r, group in enumerate(groups):
+            for s, layout in enumerate(group):
+                labels = np.array(layout.labels)
+                weights = np.repeat([piece.learn for piece in layout.segments], [len(p.ids) for p in layout.segments])
+                at = np.flatnonzero(labels[1:] != IGNORE)  # what predicts each label stands in the column before it
+                before = np.array(said[r][s])[at]
+                found.append((self.spots(r, s, at), before, labels[at + 1], weights[at + 1], np.full(len(at), s)))
+        names = ("sources", "said", "targets", "weights", "stages")
+        columns = {name: torch.from_numpy(np.concatenate(part)) for name, part in zip(names, zip(*found))}
+        return columns | {"weights": columns["weights"].float()}
+
+    def spots(self, row: int, stage: int, columns: np.ndarray) -> np.ndarray:
+        """Where tokens of a layout stand: flat indices into the trunk's columns followed by the tails' columns."""
+        cut, (B, T) = self.cuts[row][stage], self.trunk.shape
+        behind = B * T + row * self.edges[-1] + self.edges[self.order.index(stage)] - cut
+        return columns + np.where(columns < cut, row * T + self.trunk.starts[row], behind)
 
     @property
     def learned(self) -> float:
@@ -94,41 +123,67 @@ class SharedBatch:
         return replace(self, **{k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor | Batch)})
 
 
-def _learned(layout: Layout) -> list[tuple[int, float]]:
-    weights = chain.from_iterable([s.learn] * len(s.ids) for s in layout.segments)
-    return list(zip(layout.labels, weights))
+def _trunk(group: Sequence[Layout], said: Sequence[list[int]], fed: set[int]) -> tuple[Layout, tuple[int, ...]]:
+    """The layout with the longest chain, and for each layout how far it follows that one."""
 
+    def reach(ids: list[int]) -> int:
+        return next((n for n in range(len(ids), 0, -1) if ids[n - 1] in fed), 0)
 
-def _trunk(group: Sequence[Layout], vocab: Vocab) -> tuple[Layout, list[int]]:
-    """The longest chain of the group, and for each layout how far it follows it."""
-
-    def reach(layout: Layout) -> int:
-        ids = layout.ids
-        return len(ids) - ids[::-1].index(vocab.latent) if vocab.latent in ids else 0
-
-    longest = max(group, key=reach)
-    ids, positions = longest.ids[: reach(longest)], longest.positions[: reach(longest)]
-    if not ids:
-        raise DataError(
-            "none of the layouts has a thought, so there is no chain to share; lay them out as ordinary rows"
-        )
+    s = max(range(len(group)), key=lambda s: reach(said[s]))
+    ids = said[s][: max(1, len(said[s]) - 1)]
+    positions = None if all(layout.plain for layout in group) else group[s].positions[: len(ids)]
     cuts = []
-    for layout in group:
-        mine = layout.ids
-        cut = next((i for i, (a, b) in enumerate(zip(mine, ids)) if a != b), min(len(mine), len(ids)))
-        if vocab.latent in mine[cut:]:
+    for layout, mine in zip(group, said):
+        cut = _common(mine, ids)
+        if not cut:
+            raise DataError(f"{layout!r} and {group[s]!r} have no beginning in common, so there is nothing to share")
+        if not fed.isdisjoint(mine[cut:]):
             raise DataError(
-                f"{layout!r} thinks after it has left the chain of {longest!r}, so the two cannot share one"
+                f"{layout!r} thinks after it has left the chain of {group[s]!r}, so the two cannot share one"
             )
-        follow = positions[cut - 1] + 1
-        if layout.positions != [*positions[:cut], *range(follow, follow + len(mine) - cut)]:
-            raise DataError(f"{layout!r} places its tokens at other positions than the chain it would share")
+        if positions is not None:
+            follow = positions[cut - 1] + 1
+            if layout.positions != [*positions[:cut], *range(follow, follow + len(mine) - cut)]:
+                raise DataError(f"{layout!r} places its tokens at other positions than the chain it would share")
         cuts.append(cut)
-    return Layout(Segment("trunk", ids, positions=positions)), cuts
+    return Layout(Segment("trunk", ids, positions=positions)), tuple(cuts)
 
 
-def shared_loss(thinker, batch: SharedBatch, count: float | Tensor | None = None) -> Tensor:
-    """Negative log-likelihood per learned token over all stages of all examples."""
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+
+
+def _last_position(layout: Layout) -> int:
+    return len(layout) - 1 if layout.plain else max(layout.positions)
+
+
+@dataclass
+class SharedTrace:
+    """What is left of a shared batch that was read."""
+
+    thinker: Any
+    batch: SharedBatch
+    trunk: Trace
+    tails: list[Read]
+    """Those read with the question and those read behind the trunk, where there are any."""
+
+    def nll(self) -> Tensor:
+        """(N,) negative log-probability of every target."""
+        states = self.trunk.hidden.flatten(0, 1)
+        if self.tails:
+            tails = torch.cat([read.hidden for read in self.tails], 1)
+            states = torch.cat([states, tails.flatten(0, 1)])
+        states = states.index_select(0, self.batch.sources)
+        return state_nll(self.thinker, states, self.batch.said, self.batch.targets)
+
+    def averages(self, wanted: Averages) -> Tensor:
+        """(layers + 1, P, H): see `Averages`. The columns must be among those that `read_shared` was told about."""
+        tails = [torch.cat(level, 1) for level in zip(*(read.layers or () for read in self.tails))]
+        return wanted.taken(self.trunk.layers, tails)
+
+
+def read_shared(thinker, batch: SharedBatch, wanted: Sequence[Averages] = ()) -> SharedTrace:
+    """Walk the trunk, and read the tails. Every layer's states are kept where something of `wanted` stands."""
     thinking = thinker.thinking
     if thinking.window is not None:
         raise ModelError(
@@ -141,9 +196,23 @@ def shared_loss(thinker, batch: SharedBatch, count: float | Tensor | None = None
             "gradient checkpointing switches the model's cache off, and stages that share a chain need it. "
             "Set train.checkpointing: false, or lay the stages out as rows of their own"
         )
-    trace = run(thinker, batch.trunk, schedule="jacobi" if thinking.schedule == "jacobi" else "cached")
-    assert trace.stream is not None
-    hidden = trace.stream.branch(batch.at).read(thinker.door.embed(batch.ids), batch.cells, batch.keep)
-    states = torch.cat([trace.hidden.flatten(0, 1), hidden.flatten(0, 1)]).index_select(0, batch.sources)
-    each = state_nll(thinker, states, batch.said, batch.targets)
+    embeds = thinker.door.embed(batch.ids)
+    n, edge = batch.early, batch.edges[batch.early]
+    layers = any(one.in_tails for one in wanted)
+    beside = (
+        Beside(batch.at[:, :n], embeds[:, :edge], batch.cells[:edge], batch.keep[:, :edge], layers) if edge else None
+    )
+    schedule = "jacobi" if thinking.schedule == "jacobi" else "cached"
+    trunk = run(thinker, batch.trunk, schedule=schedule, layers=any(one.in_trunk for one in wanted), beside=beside)
+    tails = [] if trunk.aside is None else [trunk.aside]
+    if edge < batch.edges[-1]:
+        assert trunk.stream is not None
+        branch = trunk.stream.branch(batch.at[:, n:])
+        tails.append(branch.read(embeds[:, edge:], batch.cells[edge:] - n, batch.keep[:, edge:], layers))
+    return SharedTrace(thinker, batch, trunk, tails)
+
+
+def shared_loss(thinker, batch: SharedBatch, count: float | Tensor | None = None) -> Tensor:
+    """Negative log-likelihood per learned token over all layouts of all examples."""
+    each = read_shared(thinker, batch).nll()
     return mean(each, batch.weights, batch.learned if count is None else count)

@@ -3,6 +3,7 @@
 Shapes: B rows, W columns of one read, K columns read so far, H hidden size, C cells of a branch.
 
     read     columns of embeddings in, hidden states out
+    read_beside   the first columns, and private continuations of them in the same go
     fork     a second reader of the same past; the two never see each other again
     branch   one private continuation for each of some columns
     select   keep, drop or repeat rows
@@ -39,9 +40,19 @@ class Read(NamedTuple):
         return torch.stack([state[:, -1] for state in states], 1)
 
 
+class Beside(NamedTuple):
+    """Private continuations of columns that are being read, to be read in the same go and then forgotten."""
+
+    at: Tensor  # (B, C) the columns that are continued
+    embeds: Tensor  # (B, W, E)
+    cells: Tensor  # (W,) which continuation each column belongs to, in ascending order
+    keep: Tensor  # (B, W)
+    layers: bool = False
+
+
 class Branch(Protocol):
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
-        """(B, W, H) -> hidden (B, W, H). `cells` (W,) says which continuation each column belongs to, in ascending order;
+    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
+        """(B, W, E) -> hidden (B, W, H). `cells` (W,) says which continuation each column belongs to, in ascending order;
         a cell's columns follow each other."""
         ...
 
@@ -51,6 +62,9 @@ class Stream(Protocol):
     keep: Tensor | None  # (B, K), None while nothing was padded
 
     def read(self, embeds: Tensor, positions: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read: ...
+    def read_beside(
+        self, embeds: Tensor, positions: Tensor, keep: Tensor | None, beside: Beside, layers: bool = False
+    ) -> tuple[Read, Read]: ...
     def fork(self) -> "Stream": ...
     def branch(self, at: Tensor, offset: int = 0) -> Branch: ...
     def select(self, rows: Tensor, reserve: int = ...) -> "Stream": ...
@@ -99,6 +113,27 @@ class AttentionStream:
         else:
             mask = masks.for_model(self.door, lambda window: self._mask(past, width, window, embeds.device))
         return self._call(embeds, positions, mask, layers)
+
+    def read_beside(
+        self, embeds: Tensor, positions: Tensor, keep: Tensor | None, beside: Beside, layers: bool = False
+    ) -> tuple[Read, Read]:
+        """The first read of a stream, and that of the continuations, which leaves no trace."""
+        assert self.length == 0 and self.cache is not None
+        refuse_flash(self.door)
+        self._remember(positions, keep)
+        trunk, T = _kept(self), embeds.shape[1]
+        step = kept_before(beside.keep, beside.cells)
+        given = (trunk, beside.at, beside.cells, step, beside.keep)
+        mask = masks.for_model(self.door, lambda window: masks.beside(*given, window, embeds.device))
+        where = torch.cat([positions, positions.gather(1, beside.at)[:, beside.cells] + 1 + step], 1)
+        both = self._call(torch.cat([embeds, beside.embeds], 1), where, mask, layers or beside.layers)
+        for layer in columns(self.cache):
+            layer.shorten(len(beside.cells))
+        mine, theirs = (
+            Read(both.hidden[:, part], tuple(level[:, part] for level in both.layers or ()) if wanted else None)
+            for part, wanted in ((slice(T), layers), (slice(T, None), beside.layers))
+        )
+        return mine, theirs
 
     def _remember(self, positions: Tensor, keep: Tensor | None) -> None:
         past, width = self.length, positions.shape[1]
@@ -191,10 +226,7 @@ class AttentionBranch:
     """Continuations of single columns, as further columns of the same rows under a mask that keeps them apart."""
 
     def __init__(self, trunk: AttentionStream, at: Tensor, offset: int):
-        if trunk.door.attention.startswith("flash"):
-            raise ModelError(
-                f"attention {trunk.door.attention!r} takes no masks, and a branch needs one. Set model.attention: sdpa"
-            )
+        refuse_flash(trunk.door)
         self.stream = trunk.fork()
         self.at = at
         self.trunk_keep = _kept(trunk)
@@ -204,13 +236,10 @@ class AttentionBranch:
         self.step = at.new_empty(len(at), 0)
         self.keep = torch.empty(len(at), 0, dtype=torch.bool, device=at.device)
 
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None) -> Tensor:
+    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
         B, W, _ = embeds.shape
         now = torch.ones(B, W, dtype=torch.bool, device=embeds.device) if keep is None else keep
-        # A step is the number of kept columns before it in its cell, so that padding moves nothing that follows it.
-        before = now.long().cumsum(1) - now.long()
-        first = torch.arange(W, device=cells.device) - steps_within(cells)
-        step = self.read_so_far[:, cells] + before - before[:, first]  # (B, W)
+        step = self.read_so_far[:, cells] + kept_before(now, cells)  # (B, W)
         self.read_so_far = self.read_so_far.index_add(1, cells, now.long())
         self.cell, self.step = torch.cat([self.cell, cells]), torch.cat([self.step, step], 1)
         self.keep = torch.cat([self.keep, now], 1)
@@ -218,7 +247,21 @@ class AttentionBranch:
             self.stream.door,
             lambda window: masks.branched(self.trunk_keep, self.at, self.cell, self.step, self.keep, W, window),
         )
-        return self.stream._call(embeds, self.start[:, cells] + step, mask, False).hidden
+        return self.stream._call(embeds, self.start[:, cells] + step, mask, layers)
+
+
+def refuse_flash(door: Door) -> None:
+    if door.attention.startswith("flash"):
+        raise ModelError(
+            f"attention {door.attention!r} takes no masks, and a branch needs one. Set model.attention: sdpa"
+        )
+
+
+def kept_before(keep: Tensor, cells: Tensor) -> Tensor:
+    """(B, W) how many kept columns of the same cell stand before each, so that padding moves nothing that follows it."""
+    before = keep.long().cumsum(1) - keep.long()
+    first = torch.arange(len(cells), device=cells.device) - steps_within(cells)
+    return before - before[:, first]
 
 
 def steps_within(cells: Tensor) -> Tensor:

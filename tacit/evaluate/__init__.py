@@ -20,6 +20,7 @@ def evaluate(
     data: str | Path | None = None,
     limit: int | None = None,
     latents: int | None = None,
+    swap: bool = False,
     choices: bool = False,
     on_progress=None,
     **settings: Any,
@@ -27,7 +28,8 @@ def evaluate(
     """Accuracy and costs of a model: a loaded one, a run folder, any model folder or hub id.
 
     The task is the model's own unless one is named, or a file of rows is given as `data`. `latents` sets the number of
-    silent steps, `choices` also scores the answers a question offers; `settings` are fields of a recipe's section `eval`
+    silent steps, `swap` gives every question the thoughts of another, `choices` also scores the answers a question offers;
+    `settings` are fields of a recipe's section `eval`
     (split, batch, max_tokens, temperature, samples, check).
     """
     from dataclasses import replace
@@ -38,7 +40,7 @@ def evaluate(
     subject = load_for_eval(model, task, data, limit=limit, **settings)
     report = evaluate_split(
         subject.thinker, subject.method, subject.task, subject.template, subject.examples, subject.settings,
-        latents=latents, choices=choices, on_progress=on_progress, warm_up=True,
+        latents=latents, swap=swap, choices=choices or subject.settings.choices, on_progress=on_progress, warm_up=True,
     )  # fmt: skip
     return replace(report, run=subject.run)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
+from torch import Tensor
+
 from tacit.engine.complete import Completion, replay
 from tacit.engine.sampling import Sampling
 from tacit.evaluate.flops import NONE, Work, work
@@ -46,10 +48,11 @@ def ask(
     settings,
     on_progress: Progress | None = None,
     warm_up: bool = False,
+    thoughts: Sequence[Tensor] = (),
 ) -> Answers:
-    """Complete every prompt. `stops`: how many end-of-text tokens each completion has. `warm_up`: before the clock starts, the
-    prompts of the first batch write two tokens each, so that libraries are loaded and memory is there; nothing of it is
-    counted."""
+    """Complete every prompt, with `thoughts` instead of its own if they are given. `stops`: how many end-of-text tokens each
+    completion has. `warm_up`: before the clock starts, the prompts of the first batch write two tokens each, so that libraries
+    are loaded and memory is there; nothing of it is counted."""
     samples, rules = settings.samples, _rules(stops, settings, settings.max_tokens)
     # Where chance or several samples play a part, nothing can be known beforehand.
     verify = settings.check == "verify" and settings.temperature == 0 and samples == 1
@@ -74,6 +77,7 @@ def ask(
         [rules[i] for i in left for _ in range(samples)],
         slots=settings.batch,
         draws=[draw(examples[i], sample) for i in left for sample in range(samples)],
+        thoughts=[thoughts[i] for i in left for _ in range(samples)] if thoughts else None,
         on_done=done,
     )
     seconds = time.perf_counter() - start

@@ -17,6 +17,7 @@ from tacit.example import encode
 from tacit.layout import Layout, Segment
 from tacit.objectives import token_nll
 from tacit.tasks.base import Task
+from tacit.vocab import Vocab
 
 
 def right_choices(thinker, task: Task, asked: Sequence[Asked], batch: int) -> dict[tuple[int, int], bool]:
@@ -30,7 +31,7 @@ def right_choices(thinker, task: Task, asked: Sequence[Asked], batch: int) -> di
         for sample, done in enumerate(one.completions):
             places.append((one.number, sample))
             offered.append((one.example, *pair))
-            before = before_answer(done, one.cue)
+            before = before_answer(done, one.cue, thinker.vocab)
             layouts += [before + Layout(Segment("answer", (*a.answer, thinker.vocab.eos), 1.0)) for a in answers]
     scores = log_probabilities(thinker, layouts, batch)
     return {
@@ -39,13 +40,22 @@ def right_choices(thinker, task: Task, asked: Sequence[Asked], batch: int) -> di
     }
 
 
-def before_answer(done: Completion, cue: Sequence[int]) -> Layout:
+def before_answer(done: Completion, cue: Sequence[int], vocab: Vocab) -> Layout:
     """The prompt, what the model thought behind it, and the words that announce an answer, once."""
     end = after_cue(done.ids, cue)
     if end:
-        return done.prompt + Layout(Segment("steps", tuple(done.ids[:end])))
+        return done.prompt + Layout(Segment("steps", _possible(done.prompt.ids[-1], done.ids[:end], vocab)))
     announced = any(segment.name == "cue" for segment in done.prompt.segments)
     return done.prompt if announced else done.prompt + Layout(Segment("cue", tuple(cue)))
+
+
+def _possible(last: int, written: Sequence[int], vocab: Vocab) -> tuple[int, ...]:
+    """Without silent steps where no thought can be: a model that has not yet learned what belongs where may write them."""
+    kept = [last]
+    for token in written:
+        if token != vocab.latent or kept[-1] not in (vocab.close, vocab.eos):
+            kept.append(token)
+    return tuple(kept[1:])
 
 
 @torch.no_grad()

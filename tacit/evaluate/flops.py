@@ -36,7 +36,7 @@ def price(thinker) -> Price:
     looked_up = {id(p) for module in (*tables, door.embedding) for p in module.parameters()}
     body = sum(p.numel() for p in door.body.parameters() if p.ndim == 2 and id(p) not in looked_up)
     head = _weights(door.model.get_output_embeddings())
-    soft = thinker.thinking.feedback == "soft"
+    soft = thinker.thinking.feedback in ("soft", "sre")
     fed_back = _weights(thinker.feedback) + (head + thinker.vocabulary * door.embedding_width if soft else 0)
     return Price(2 * body, 0 if door.recurrent else 4 * _attention_width(door), 2 * head, 2 * fed_back)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ class Graded:
     steps_match: bool | None
     written_steps: int | None
     verdict: str | None
+    kind: str | None
     choice: bool | None
     """Whether the right one of two offered answers was likelier; None where nothing is offered."""
     places: Sequence[bool] | None
@@ -80,6 +81,7 @@ def grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[int
                 steps_match=cot_match(example.steps, said, example.question) if example.steps else None,
                 written_steps=len(task.written_steps(done.text)) if example.steps else None,
                 verdict=task.verdict(example, done.text, parts.latents // per_step),
+                kind=task.kind(example),
                 choice=right.get((number, sample)),
                 places=task.places(example, grade.extracted),
             )
@@ -126,7 +128,8 @@ def _perplexity(loss: float) -> float:
 
 
 def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
-    """Accuracy of every place, shares of every kind of verdict, and how often the right choice was the likelier one."""
+    """Accuracy of every place and of every kind of question, shares of every kind of verdict, and how often the right choice
+    was the likelier one."""
     tables: dict[str, dict[str, float]] = {}
     places: defaultdict[int, list[bool]] = defaultdict(list)
     for one in graded:
@@ -136,10 +139,19 @@ def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
         tables["place"] = {str(place): sum(right) / len(right) for place, right in sorted(places.items())}
     judged = [one.verdict for one in graded if one.verdict is not None]
     if judged:
-        kinds = sorted(set(judged), key=lambda kind: -judged.count(kind))
-        tables["verdict"] = {kind: judged.count(kind) / len(judged) for kind in kinds}
-    chosen = [one.choice for one in graded if one.choice is not None]
+        verdicts = sorted(set(judged), key=lambda verdict: -judged.count(verdict))
+        tables["verdict"] = {verdict: judged.count(verdict) / len(judged) for verdict in verdicts}
+    kinds = sorted({one.kind for one in graded if one.kind is not None})
+    if kinds:
+        tables["accuracy"] = {kind: _share(one.row["correct"] for one in graded if one.kind == kind) for kind in kinds}
+    chosen = [one for one in graded if one.choice is not None]
     if chosen:
-        share = sum(chosen) / len(chosen)
-        tables["choice"] = {"accuracy": share, "stderr": (share * (1 - share) / len(chosen)) ** 0.5}
+        share = _share(one.choice for one in chosen)
+        of_kinds = {kind: _share(one.choice for one in chosen if one.kind == kind) for kind in kinds}
+        tables["choice"] = {"accuracy": share, "stderr": (share * (1 - share) / len(chosen)) ** 0.5} | of_kinds
     return tables
+
+
+def _share(verdicts: Iterable[bool | None]) -> float:
+    found = list(verdicts)
+    return sum(map(bool, found)) / len(found)

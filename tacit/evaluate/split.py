@@ -16,6 +16,7 @@ from tacit.evaluate.grading import Part, grade, report
 from tacit.evaluate.ranks import gathered, share
 from tacit.evaluate.reading import read
 from tacit.evaluate.report import Report
+from tacit.evaluate.swapped import thoughts_of
 from tacit.example import Example, Template, encode
 from tacit.layout import Layout
 from tacit.tasks import TASKS
@@ -32,15 +33,16 @@ def evaluate_split(
     stage: int | None = None,
     *,
     latents: int | None = None,
+    swap: bool = False,
     choices: bool = False,
     on_progress: Progress | None = None,
     warm_up: bool = False,
 ) -> Report:
     """Answer and grade `examples`. `settings` is the section `eval` of a recipe (its batch, max_tokens, temperature, samples
     and check); `stage` is where the curriculum stands, None after training. `latents` sets the number of silent steps of every
-    prompt; `choices` also scores the two answers that a question offers. `on_progress(answered, of)` counts this process's
-    answers; `warm_up` keeps the slow first calls of a model that was just loaded out of the speed of decoding. In a process
-    group every process takes a part, and all get the whole report."""
+    prompt; `swap` gives every question the thoughts of the next one; `choices` also scores the two answers that a question
+    offers. `on_progress(answered, of)` counts this process's answers; `warm_up` keeps the slow first calls of a model that was
+    just loaded out of the speed of decoding. In a process group every process takes a part, and all get the whole report."""
     _check(examples, task, settings)
     template = template.filled(thinker.tokenizer)
     task = task.model_copy(update={"template": template})
@@ -51,9 +53,19 @@ def evaluate_split(
     layouts = [method.layouts(one, thinker.vocab, stage, None)["main"] for one in encoded]
     if latents is not None:
         prompts, layouts = ([with_latents(one, latents, thinker.vocab) for one in rows] for rows in (prompts, layouts))
-    readings = read(thinker, layouts, prompts, settings.batch)
+    thoughts, readings = [], [None] * len(prompts)
+    if swap:  # what should be written then is unknown, so there is nothing to read
+        others = encode([examples[(n + 1) % len(examples)] for n, _ in mine], thinker.tokenizer, template)
+        theirs = [method.prompt(one, thinker.vocab, stage) for one in others]
+        if latents is not None:
+            theirs = [with_latents(one, latents, thinker.vocab) for one in theirs]
+        thoughts = thoughts_of(thinker, theirs, settings.batch)
+        prompts = [with_latents(one, len(given), thinker.vocab) for one, given in zip(prompts, thoughts)]
+    else:
+        readings = read(thinker, layouts, prompts, settings.batch)
     stops = [ends(prompt, one.cue, thinker.vocab) for prompt, one in zip(prompts, encoded)]
-    answers = ask(thinker, prompts, stops, [example for _, example in mine], readings, settings, on_progress, warm_up)
+    asked_of = [example for _, example in mine]
+    answers = ask(thinker, prompts, stops, asked_of, readings, settings, on_progress, warm_up, thoughts)
     asked = [
         Asked(number, example, one.cue, group, costs)
         for (number, example), one, group, costs in zip(mine, encoded, answers.completions, answers.costs)
@@ -87,6 +99,13 @@ def task_name(task: Task) -> str:
 
 def with_latents(prompt: Layout, count: int, vocab) -> Layout:
     """The prompt with `count` silent steps in its thought, whatever its method would take."""
+    names = [segment.name for segment in prompt.segments]
+    if "thought" in names and "open" not in names:  # silent steps without marks around them
+        changed = [
+            segment._replace(ids=(*segment.ids[:1], vocab.latent)[:1] * count) if segment.name == "thought" else segment
+            for segment in prompt.segments
+        ]
+        return Layout(*changed)
     before: list = []
     rest = list(prompt.segments)
     while rest and rest[0].name != "open":

@@ -7,7 +7,7 @@ stage, act, learn.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from numpy.random import Generator
@@ -41,21 +41,25 @@ class Progress(NamedTuple):
 
 @dataclass
 class Lesson:
-    """What one micro-batch learns from. `views` are tensors; each has `learned` (how many tokens it teaches) and `to`."""
+    """What one micro-batch learns from. `views` are tensors; each has `learned` (how many tokens it teaches) and `to`, and
+    `sums` where its loss consists of parts with counts of their own."""
 
     views: dict[str, Any]
     rows: int
     examples: Sequence[Encoded] = ()
     extra: dict[str, Any] = field(default_factory=dict)
+    whole: bool = True
+    """Whether this is all that the step learns from, over all processes."""
 
     def to(self, device) -> "Lesson":
-        return Lesson(
-            {name: view.to(device) for name, view in self.views.items()}, self.rows, self.examples, self.extra
-        )
+        return replace(self, views={name: view.to(device) for name, view in self.views.items()})
 
     def counts(self) -> dict[str, float]:
-        """Learned tokens of each view, and rows: what losses are divided by, once summed over the whole step."""
-        return {name: view.learned for name, view in self.views.items()} | {"rows": float(self.rows)}
+        """Learned tokens of each view, its own sums, and rows: what losses are divided by, once summed over the whole step."""
+        counts = {name: view.learned for name, view in self.views.items()} | {"rows": float(self.rows)}
+        for view in self.views.values():
+            counts |= getattr(view, "sums", {})
+        return counts
 
 
 class Loss(NamedTuple):
@@ -95,6 +99,10 @@ class Method(Settings, ABC):
 
     def check(self, encoded: Sequence[Encoded]) -> None:
         """Refuse examples that this method cannot be learned from, before training begins."""
+
+    def meets(self, ex: Encoded, stage: int) -> bool:
+        """Whether an example is met at all at a stage; a curriculum may begin with the easy ones."""
+        return True
 
     @abstractmethod
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
@@ -142,7 +150,7 @@ def stages_done(at: Progress, epochs: float) -> int:
 
 
 def question(ex: Encoded) -> Segment:
-    return Segment("question", ex.question)
+    return Segment("question", ex.question, positions=ex.graph and ex.graph.positions(len(ex.question)))
 
 
 def opening(ex: Encoded, learn: float = 1.0) -> tuple[Segment, ...]:

@@ -45,10 +45,11 @@ class GateState:
         self.mean = 0.0
 
     def observe(self, parts: dict[str, float]) -> None:
-        """Count one optimizer step; `watched` is the accuracy in it that matters."""
+        """Count one optimizer step; `watched` is the accuracy in it that matters, absent where no row of it shows that."""
         self.since += 1
         warming = self.stage == 0 and self.since <= self.gate.warmup
-        self.mean = self.gate.memory * self.mean + (1 - self.gate.memory) * parts["watched"]
+        if "watched" in parts:
+            self.mean = self.gate.memory * self.mean + (1 - self.gate.memory) * parts["watched"]
         if warming or self.stage >= self.gate.stages or self.since < self.gate.least:
             return
         if self.mean >= self.gate.threshold or (self.gate.most is not None and self.since >= self.gate.most):

@@ -7,7 +7,7 @@ from numpy.random import Generator
 
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
-from tacit.methods.base import Progress, answer, cue, opening
+from tacit.methods.base import Progress, answer, cue, opening, question
 from tacit.methods.gated import Gated
 from tacit.methods.removal import EVERYTHING, Removal
 from tacit.vocab import Vocab
@@ -59,9 +59,11 @@ class Icot(Gated):
 
     def _question(self, ex: Encoded, skipped: int) -> list[Segment]:
         """The question; with kept positions its last token stands where the last removed one stood."""
+        whole = question(ex)
         if self.positions == "shift" or not skipped:
-            return [Segment("question", ex.question)]
-        return [Segment("question", ex.question[:-1]), Segment("question", ex.question[-1:], skip=skipped)]
+            return [whole]
+        before = whole._replace(ids=whole.ids[:-1], positions=whole.positions and whole.positions[:-1])
+        return [before, Segment("question", whole.ids[-1:], skip=skipped)]
 
 
 def _length(ex: Encoded) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SAMPLE = 200
 """Examples whose texts must survive the tokenizer before training starts."""
-LEARNED = ("linear", "mlp", "pause")
+LEARNED = ("linear", "linear_rms", "linear_ecf", "linear_ln", "mlp", "pause")
 """Kinds of silent steps that have weights of their own."""
 
 
@@ -136,7 +136,11 @@ def _refuse_other_thoughts(saved: Thinking, wanted: Thinking, path: str) -> None
     """Weights that learned to think through learned parts are not themselves without them."""
     if saved.feedback not in LEARNED:
         return
-    different = [name for name in ("feedback", "scale", "source") if getattr(saved, name) != getattr(wanted, name)]
+    different = [
+        name
+        for name in ("feedback", "inner", "scale", "source", "close")
+        if getattr(saved, name) != getattr(wanted, name)
+    ]
     if different:
         told = "; ".join(f"{name} {getattr(saved, name)}, here {getattr(wanted, name)}" for name in different)
         raise ModelError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from tacit.errors import ModelError
+from tacit.models.initial import Initial, draw_weights
 from tacit.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Scratch(Settings):
     """Dropout wherever the architecture has it; llama and its relatives have it on attention weights only."""
     init_std: float | None = Field(default=None, gt=0)
     """Standard deviation of initial weights. Left out: 0.02, or for recurrent models torch's own initialisation."""
+    initial: Initial | None = None
+    """Initial weights by part, over those of init_std."""
 
     def faults(self) -> dict[str, str]:
         """Every setting that cannot work, with the reason and the remedy; empty if a model can be built."""
@@ -99,7 +102,10 @@ def build(
     config = _config(scratch, vocab_size=vocab_size, eos_token_id=eos, pad_token_id=pad, bos_token_id=bos)
     attention = {"attn_implementation": "sdpa"} if "heads" in FAMILIES[scratch.family].has else {}
     with _seeded(seed):
-        return AutoModelForCausalLM.from_config(config, dtype=torch.float32, **attention)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, **attention)
+        if scratch.initial is not None:
+            draw_weights(model, scratch.initial)
+        return model
 
 
 def _head_width(scratch: Scratch) -> dict[str, Any]:
@@ -132,7 +138,7 @@ class Family:
     """Arguments that are its own."""
 
 
-OPTIONAL = frozenset({"heads", "mlp", "positions", "kv_heads", "window", "rope_theta", "head"})
+OPTIONAL = frozenset({"heads", "mlp", "positions", "kv_heads", "window", "rope_theta", "head", "initial"})
 ATTENTION = frozenset({"heads", "mlp", "positions"})
 ROTARY = ATTENTION | {"rope_theta"}
 GROUPED = ROTARY | {"kv_heads"}
@@ -155,7 +161,9 @@ GPT2_NAMES = {"layers": "n_layer", "hidden": "n_embd", "heads": "n_head", "mlp":
 OPT_NAMES = {"mlp": "ffn_dim", "init_std": "init_std"}
 
 FAMILIES: dict[str, Family] = {
-    "gpt2": Family(ATTENTION, GPT2_NAMES, ("resid_pdrop", "embd_pdrop", "attn_pdrop"), tied=True, more=_fused_gelu),
+    "gpt2": Family(
+        ATTENTION | {"initial"}, GPT2_NAMES, ("resid_pdrop", "embd_pdrop", "attn_pdrop"), tied=True, more=_fused_gelu
+    ),
     "llama": Family(GROUPED),
     "qwen2": Family(SLIDING, more=_sliding_everywhere),
     "qwen3": Family(SLIDING, more=lambda scratch: _sliding_everywhere(scratch) | _head_width(scratch)),
@@ -183,7 +191,7 @@ def _config(scratch: Scratch, **tokens: int | None) -> "PreTrainedConfig":
     import tacit.models.gru  # noqa: F401  makes the recurrent models known
 
     family = FAMILIES[scratch.family]
-    values = scratch.model_dump(include=USUAL.keys() - OPTIONAL | family.has - {"rope_theta"})
+    values = scratch.model_dump(include=USUAL.keys() - OPTIONAL | family.has - {"rope_theta", "initial"})
     values["tied"] = family.tied if scratch.tied is None else scratch.tied
     values |= {"mlp": scratch.mlp or 4 * scratch.hidden} if "mlp" in family.has else {}
     values |= {"kv_heads": scratch.kv_heads or scratch.heads} if "kv_heads" in family.has else {}

@@ -117,6 +117,8 @@ def shrink(layer: Layer) -> Layer:
     if "model.train_only" in layer:
         # Names of parameters are a model's own, and the stand-in may share its head with the embeddings.
         values["model.train_only"] = ["last_block"]
+    if "method.distance.blocks" in layer:
+        values["method.distance.blocks"] = None  # there are but two layers to compare
     # Without the weights of an earlier run, there is nothing to wait for.
     rest = {path: setting for path, setting in layer.items() if path not in (*SIZES, "run.after")}
     return overlay(rest, flatten(values, "--tiny"))

@@ -121,5 +121,7 @@ class Eval(Settings):
     check: Literal["generate", "verify"] = "generate"
     """generate: every answer is decoded. verify: one read per question first, and only what the model would write otherwise is
     decoded; the same answers, faster the more of them are right. Where answers are drawn, all are decoded."""
+    choices: bool = False
+    """Also say how often the right one of the answers that a question offers is the likelier one, where it offers any."""
     best_metric: str = "accuracy"
     """Which evaluation number decides what the best checkpoint is; a minus sign before it means that less is better."""

@@ -27,6 +27,8 @@ class Arm:
 
     recipe: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] | None = None
+    """Of the scale's seeds, those that this arm is run with, where not all of them are worth their time."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ class Claim:
     scales: Mapping[str, Scale]
     metric: str = "accuracy"
     """A number of the runs' last evaluation."""
+    shown: tuple[str, ...] = ()
+    """Further numbers of it, by which the picture tells each arm and which stand in the table beside the metric."""
 
     def scale(self, name: str) -> Scale:
         if name not in self.scales:

@@ -26,6 +26,7 @@ def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdi
         "source": claim.source,
         "expected": claim.expected,
         "metric": claim.metric,
+        "shown": list(claim.shown),
         "runs": [dict(run) for run in runs],
         "verdict": verdict.word,
         "sentence": verdict.sentence,
@@ -70,7 +71,9 @@ def pages(folder: Path) -> Iterator[tuple[Path, Page]]:
 def text(page: Page, picture: str) -> str:
     """The page in Markdown."""
     names = [
-        name for name in dict.fromkeys([page["metric"], *SHOWN]) if any(name in r["metrics"] for r in page["runs"])
+        name
+        for name in dict.fromkeys([page["metric"], *page.get("shown", ()), *SHOWN])
+        if any(name in r["metrics"] for r in page["runs"])
     ]
     lines = [
         f"# {page['claim']}: {page['verdict']}",
@@ -103,34 +106,52 @@ def _number(value: Any) -> str:
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def by_arm(page: Page) -> dict[str, list[float]]:
-    """The metric of every run, by arm."""
+def by_arm(page: Page, metric: str) -> dict[str, list[float]]:
+    """A number of every run, by arm; arms that do not have it are left out."""
     arms: dict[str, list[float]] = {}
     for run in page["runs"]:
-        arms.setdefault(run["arm"], []).append(run["metrics"][page["metric"]])
+        if metric in run["metrics"]:
+            arms.setdefault(run["arm"], []).append(run["metrics"][metric])
     return arms
 
 
 def draw(page: Page, file: Path) -> Path:
-    """Each arm's mean as a bar, each seed as a point."""
-    arms = by_arm(page)
-    shares = page["metric"] == "accuracy"
-    with figure(file, size=(max(4.4, 1.6 + 1.1 * len(arms)), 3.8)) as axis:
-        for place, values in enumerate(arms.values()):
-            mean, color = sum(values) / len(values), COLORS[place % len(COLORS)]
-            axis.bar(place, mean, color=color, width=0.6, alpha=0.85)
-            spread = [place + (i - (len(values) - 1) / 2) * 0.12 for i in range(len(values))]
-            axis.scatter(spread, values, color=INK, s=16, zorder=3)
-            label = f"{mean:.1%}" if shares else f"{mean:.3g}"
-            axis.annotate(label, (place, max(values)), xytext=(0, 6), textcoords="offset points", ha="center")
-        axis.set_xticks(range(len(arms)), list(arms))
-        axis.set(title=f"{page['claim']}: {page['verdict']}", ylabel=f"{page['metric']}; a point is a seed")
+    """Each arm's mean as a bar, each seed as a point; a bar for each of the numbers that the page shows, or the metric."""
+    shown = page.get("shown") or [page["metric"]]
+    arms = list(dict.fromkeys(run["arm"] for run in page["runs"]))
+    shares = all(name.partition("/")[0] in ("accuracy", "choice") for name in shown)
+    width = 0.6 if len(shown) == 1 else 0.86 / len(shown)
+    with figure(file, size=(max(4.4, 1.6 + 1.1 * len(arms) * max(1, 0.5 * len(shown))), 3.8)) as axis:
+        for number, name in enumerate(shown):
+            color = COLORS[number % len(COLORS)]
+            for arm, values in by_arm(page, name).items():
+                place = arms.index(arm) + (number - (len(shown) - 1) / 2) * width
+                color = color if len(shown) > 1 else COLORS[arms.index(arm) % len(COLORS)]
+                _bar(axis, place, width, values, color, shares, small=len(shown) > 1)
+            if len(shown) > 1:
+                axis.bar(0, 0, color=color, label=name)
+        axis.set_xticks(range(len(arms)), arms)
+        unit = page["metric"] if len(shown) == 1 else "share" if shares else ""
+        axis.set(title=f"{page['claim']}: {page['verdict']}", ylabel=f"{unit}; a point is a seed")
         if shares:
             percent(axis)
             axis.set_ylim(0, 1.12)
             axis.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+        if len(shown) > 1:
+            axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         axis.annotate(
             f"scale {page['scale']}, {len(page['runs'])} runs", (1, 1), xycoords="axes fraction", ha="right", va="bottom",
             fontsize=8, color="#7b8794",
         )  # fmt: skip
     return file
+
+
+def _bar(axis: Any, place: float, width: float, values: list[float], color: str, shares: bool, small: bool) -> None:
+    mean = sum(values) / len(values)
+    axis.bar(place, mean, color=color, width=width, alpha=0.85)
+    gap = 0.2 * width
+    spread = [place + (i - (len(values) - 1) / 2) * gap for i in range(len(values))]
+    axis.scatter(spread, values, color=INK, s=6 if small else 16, zorder=3)
+    label = f"{mean:.0%}" if shares and small else f"{mean:.1%}" if shares else f"{mean:.3g}"
+    size = {"fontsize": 7} if small else {}
+    axis.annotate(label, (place, max(values)), xytext=(0, 6), textcoords="offset points", ha="center", **size)

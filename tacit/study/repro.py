@@ -34,6 +34,8 @@ def reproduce(
     outcomes: list[Outcome] = []
     for seed in size.seeds:
         for name, arm in chosen.arms.items():
+            if arm.seeds is not None and seed not in arm.seeds:
+                continue
             overrides = {**arm.overrides, **size.overrides, "train.seed": seed}
             folder = runs / chosen.name / scale / f"{name}-{seed}"
             if folder.exists():

@@ -3,8 +3,10 @@
 TASKS: dict[str, object] = {
     "arithmetic": "tacit.tasks.arithmetic:Arithmetic",
     "gsm8k": "tacit.tasks.gsm8k:Gsm8k",
+    "layered": "tacit.tasks.layered:Layered",
     "match2": "tacit.tasks.match2:Match2",
     "match3": "tacit.tasks.match3:Match3",
+    "modular": "tacit.tasks.modular:Modular",
     "multiplication": "tacit.tasks.multiplication:Multiplication",
     "parity": "tacit.tasks.parity:Parity",
     "permutation": "tacit.tasks.permutation:Permutation",

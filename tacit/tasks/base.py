@@ -72,6 +72,10 @@ class Task(Settings, ABC):
         """The two answers a question offers, in an order that does not tell which is right; None for open questions."""
         return None
 
+    def kind(self, example: Example) -> str | None:
+        """The kind of question it is, such as its number of steps, where a task wants its accuracy told kind by kind."""
+        return None
+
     def verdict(self, example: Example, text: str, hidden: int = 0) -> str | None:
         """The kind of success or mistake that a written answer is, where a task tells kinds apart. `hidden` is how many
         first steps were thought instead of written."""

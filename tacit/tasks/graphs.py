@@ -155,11 +155,26 @@ def _depths(parents: list[list[int]], root: int) -> dict[int, int]:
 
 
 def distances(graph: Graph) -> dict[int, int]:
-    """The shortest way from the root to each node it reaches."""
-    parents: list[list[int]] = [[] for _ in range(graph.size)]
+    """The shortest way from the root to each node it reaches, whatever the nodes are called."""
+    children: list[list[int]] = [[] for _ in range(graph.size)]
     for source, target in graph.edges:
-        parents[target].append(source)
-    return _depths(parents, graph.root)
+        children[source].append(target)
+    far, reached = {graph.root: 0}, [graph.root]
+    for node in reached:  # grows while it is walked
+        for child in children[node]:
+            if child not in far:
+                far[child] = far[node] + 1
+                reached.append(child)
+    return far
+
+
+def frontiers(graph: Graph) -> list[list[int]]:
+    """For k = 0, 1, …: the nodes at distance k from the root."""
+    far = distances(graph)
+    layers: list[list[int]] = [[] for _ in range(1 + max(far.values()))]
+    for node, k in far.items():
+        layers[k].append(node)
+    return [sorted(layer) for layer in layers]
 
 
 def shortest_layers(graph: Graph) -> list[list[int]]:

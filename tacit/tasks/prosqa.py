@@ -6,16 +6,18 @@ experiments do. `path_verdict` says what kind of mistake a written way through t
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
+from tacit.edge_list import TOLD
 from tacit.errors import DataError
 from tacit.example import Example, Template
 from tacit.tasks.base import Generated, Split
-from tacit.tasks.graphs import Graph, GraphShape, distances, draw_graph, shortest_layers, shortest_path
+from tacit.tasks.graphs import Graph, GraphShape, distances, draw_graph, frontiers, shortest_layers, shortest_path
 from tacit.tasks.rows import Rows
 
 # The names of the published problems. A list of words is easier to read than a list of strings.
@@ -34,6 +36,9 @@ Verdict = Literal[
     "correct path", "longer path", "hallucinated edge", "wrong target", "correct label", "incorrect label"
 ]
 SENTENCE = re.compile(r"(?:Every )?(\w+) is an? (\w+)\b")
+
+
+SYMBOLIC = Template(kind="symbolic", question="{question}", step="{step}", cue="[A]", answer="{answer}", bos=True)
 
 
 class ProsQA(Generated):
@@ -67,14 +72,14 @@ class ProsQA(Generated):
     def pose(self, problem: Graph, rng: np.random.Generator) -> Example:
         names = _names(problem, rng)
         facts = [_sentence(names, *edge) for edge in problem.edges]
-        offered = _either_order(names[problem.target], names[problem.neg_target], rng)
+        offered = either_order(names[problem.target], names[problem.neg_target], rng)
         path = shortest_path(problem, rng)
         root = names[problem.root]
         return Example(
-            question=" ".join(_shuffled(facts, rng)) + f" Is {root} a {offered[0]} or {offered[1]}?",
+            question=" ".join(shuffled(facts, rng)) + f" Is {root} a {offered[0]} or {offered[1]}?",
             steps=tuple([_sentence(names, *edge) for edge in pairwise(path)]),
             answer=f"{root} is a {names[problem.target]}.",
-            extra={"idx_to_symbol": names, **_as_extra(problem)},
+            extra={"idx_to_symbol": names, **as_extra(problem)},
         )
 
     def choices(self, example: Example) -> tuple[str, str]:
@@ -88,14 +93,17 @@ class ProsQA(Generated):
 class ProsQASymbolic(Generated):
     """The same question in node numbers: `s t | s t [Q] x y [R] root`, a path of nodes, `[A] target`."""
 
-    template: Template = Template(
-        kind="symbolic", question="{question}", step="{step}", cue="[A]", answer="{answer}", bos=True
-    )
+    template: Template = SYMBOLIC
     """The words around question, steps and answer."""
     extractor: str = "exact@1"
     """How the answer is found in what the model wrote."""
     shape: GraphShape = GraphShape(max_steps=4)
     """How graphs grow; the published symbolic set keeps problems of at most 4 steps."""
+    path: str = ""
+    """A folder with the published files (prosqa_train.json, …) whose graphs are told in symbols, those of at most
+    shape.max_steps steps, instead of graphs that are made here."""
+    fresh: bool = True
+    """Put edges and offered answers in another order in every epoch."""
     train_rows: int = Field(default=14_785, ge=1)
     """Examples of the train split; the published one has 14,785."""
     valid_rows: int = Field(default=257, ge=1)
@@ -103,22 +111,33 @@ class ProsQASymbolic(Generated):
     test_rows: int = Field(default=419, ge=1)
     """Examples of the test split."""
 
+    def examples(self, split: Split) -> list[Example]:
+        if not self.path:
+            return super().examples(split)
+        rng, found = self.rng(split), []
+        for example in Rows(path=self.path).examples(split):
+            if len(example.steps) <= self.shape.max_steps and len(found) < self.rows(split):
+                found.append(replace(self.pose(graph_of(example), rng), id=example.id))
+        return found
+
     def problem(self, rng: np.random.Generator) -> Graph:
         return draw_graph(rng, self.shape)
 
     def pose(self, problem: Graph, rng: np.random.Generator) -> Example:
-        edges = " | ".join(_shuffled([f"{source} {target}" for source, target in problem.edges], rng))
-        offered = _either_order(problem.target, problem.neg_target, rng)
+        edges = " | ".join(shuffled([f"{source} {target}" for source, target in problem.edges], rng))
+        offered = either_order(problem.target, problem.neg_target, rng)
         return Example(
             question=f"{edges} [Q] {offered[0]} {offered[1]} [R] {problem.root}",
             steps=tuple([str(node) for node in shortest_path(problem, rng)[1:]]),
             answer=str(problem.target),
-            extra={**_as_extra(problem), "neighbor_k": shortest_layers(problem)},
+            extra=searched(problem) | {TOLD: {"stride": 3, "fresh": self.fresh}},
         )
 
     def choices(self, example: Example) -> tuple[str, str]:
-        first, second = example.question.split("[Q]")[1].split()[:2]
-        return first, second
+        return offered(example)
+
+    def kind(self, example: Example) -> str:
+        return f"{len(example.steps)} hops"
 
     def verdict(self, example: Example, text: str, hidden: int = 0) -> Verdict | None:
         return path_verdict(example, text, hidden) if has_graph(example) else None
@@ -127,9 +146,15 @@ class ProsQASymbolic(Generated):
         return [*map(str, range(max(31, self.shape.slots))), "|", "[Q]", "[R]", "[A]"]
 
 
+def offered(example: Example) -> tuple[str, str]:
+    """The two candidates of a question in symbols, in the order in which they stand."""
+    first, second = example.question.split("[Q]")[1].split()[:2]
+    return first, second
+
+
 def _names(graph: Graph, rng: np.random.Generator) -> list[str]:
     """Entities for nodes without parents, concepts for the rest, each name once."""
-    entities, concepts = iter(_shuffled(ENTITIES, rng)), iter(_shuffled(CONCEPTS, rng))
+    entities, concepts = iter(shuffled(ENTITIES, rng)), iter(shuffled(CONCEPTS, rng))
     children = {target for _, target in graph.edges}
     return [next(concepts if node in children else entities) for node in range(graph.size)]
 
@@ -139,18 +164,26 @@ def _sentence(names: list[str], source: int, target: int) -> str:
     return f"{every}{names[source]} is a {names[target]}."
 
 
-def _shuffled(items: Sequence[str], rng: np.random.Generator) -> list[str]:
+def shuffled(items: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """The items in a random order."""
     order: list[int] = rng.permutation(len(items)).tolist()
     return [items[index] for index in order]
 
 
-def _either_order(a: Any, b: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+def either_order(a: Any, b: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Both in a random order."""
     return (a, b) if rng.random() < 0.5 else (b, a)
 
 
-def _as_extra(graph: Graph) -> dict[str, Any]:
+def as_extra(graph: Graph) -> dict[str, Any]:
+    """The graph as the published files tell it."""
     edges = [list(edge) for edge in graph.edges]
     return {"edges": edges, "root": graph.root, "target": graph.target, "neg_target": graph.neg_target}
+
+
+def searched(graph: Graph) -> dict[str, Any]:
+    """The graph, and what a search from its root finds at every distance; neighbor_k is the name in the published set."""
+    return {**as_extra(graph), "frontier_k": frontiers(graph), "neighbor_k": shortest_layers(graph)}
 
 
 def has_graph(example: Example) -> bool:

@@ -1,6 +1,7 @@
 """Where a run begins: at its first step, or where a checkpoint stands; and what is written before anything is learned."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tacit.errors import DataError, TacitError
@@ -9,7 +10,7 @@ from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train import checkpoint
 from tacit.train.checkpoint import Position
-from tacit.train.data import Order, Pick, lay_out
+from tacit.train.data import Pick, lay_out
 from tacit.train.feed import Feed
 from tacit.train.folder import RunFolder
 from tacit.train.manifest import now
@@ -110,13 +111,13 @@ def write_resumed(folder: RunFolder, recipe: Recipe, facts: dict[str, Any], posi
     folder.note({"status": "running", "best": best if position.best_step else None, "resumed": [*earlier, again]})
 
 
-def first_lesson(stepper: Stepper, order: Order, stage: int) -> str:
+def first_lesson(stepper: Stepper, picks: Sequence[Pick], stage: int) -> str:
     """The first step's rows, token by token."""
     learner = stepper.learner
-    rows, examples, _ = stepper.lay_out(order.picks(0), stage)
+    rows, _ = stepper.lay_out(picks, stage)
     shown = [
         f"{example.id or 'example'} · view {name} · stage {stage}\n{layout.show(learner.thinker.tokenizer)}\n"
-        for row, example in list(zip(rows, examples))[:SHOWN]
+        for row, example in list(zip(rows, rows.examples))[:SHOWN]
         for name, layout in row.items()
     ]
     more = [f"and {len(rows) - SHOWN} more rows\n"] if len(rows) > SHOWN else []

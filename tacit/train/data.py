@@ -140,7 +140,11 @@ def lengths(train: Train, method: Method, encoded: Sequence[Encoded], vocab: Voc
 
 
 class Rows(list[dict[str, Layout]]):
-    """The views of each row of a step, laid out one by one."""
+    """The views of each row of a step, laid out one by one, and the examples as this epoch meets them."""
+
+    def __init__(self, views: Iterable[dict[str, Layout]], examples: Sequence[Encoded]):
+        super().__init__(views)
+        self.examples = examples
 
     def lengths(self) -> list[int]:
         """The longest view of each row."""
@@ -152,7 +156,8 @@ class Rows(list[dict[str, Layout]]):
 
     def only(self, which: Iterable[int]) -> "Rows":
         """Some of the rows."""
-        return Rows(self[row] for row in which)
+        rows = list(which)
+        return Rows([self[row] for row in rows], [self.examples[row] for row in rows])
 
     def tensors(self, method: Method, vocab: Vocab) -> dict[str, Any]:
         """Views as tensors."""
@@ -163,15 +168,17 @@ def lay_out(
     method: Method, encoded: Sequence[Encoded], picks: Sequence[Pick], vocab: Vocab, stage: int, seed: int
 ) -> Rows:
     """The views of each example at a stage. An example has random numbers of its own, whatever it shares a step with."""
-    return Rows(
-        method.layouts(encoded[pick.index], vocab, stage, rng) for pick, rng in zip(picks, generators(seed, picks))
-    )
+    views, examples = [], []
+    for pick, rng in zip(picks, generators(seed, picks)):
+        examples.append(encoded[pick.index].again(rng))
+        views.append(method.layouts(examples[-1], vocab, stage, rng))
+    return Rows(views, examples)
 
 
-def lessons(method: Method, rows: Rows | Shaped, examples: Sequence[Encoded], vocab: Vocab, size: int) -> list[Lesson]:
+def lessons(method: Method, rows: Rows | Shaped, vocab: Vocab, size: int) -> list[Lesson]:
     """Rows in micro-batches of at most `size`, as tensors."""
-    cuts = _cuts(len(rows), size)
-    return [Lesson(rows.only(range(a, b)).tensors(method, vocab), b - a, examples[a:b]) for a, b in cuts]
+    parts = [rows.only(range(start, end)) for start, end in _cuts(len(rows), size)]
+    return [Lesson(part.tensors(method, vocab), len(part), part.examples) for part in parts]
 
 
 def fingerprint(encoded: Sequence[Encoded]) -> str:

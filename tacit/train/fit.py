@@ -132,7 +132,8 @@ class Loop:
         if self.ranks.main and at is None:
             if resume and self.folder.started:
                 self.console.say(f"{self.folder.path} has no checkpoint to go on from: starting afresh")
-            write_fresh(self.folder, self.recipe, facts, first_lesson(self.stepper, self.feed.order, self.feed.first))
+            first = self.feed.picks(Position(), self.feed.first)
+            write_fresh(self.folder, self.recipe, facts, first_lesson(self.stepper, first, self.feed.first))
         elif self.ranks.main:
             self.console.say(f"going on from step {at} of {self.steps}")
             write_resumed(self.folder, self.recipe, facts, self.position)

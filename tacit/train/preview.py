@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import torch
 
 from tacit.batch import Batch
-from tacit.example import Encoded, encode
-from tacit.layout import Layout
-from tacit.methods.base import Method, Progress
+from tacit.example import encode
+from tacit.methods.base import Method
 from tacit.models.making import vocabulary_of
 from tacit.recipe.schema import Recipe
-from tacit.train.data import lay_out, order_of
+from tacit.train.checkpoint import Position
+from tacit.train.data import Rows, lay_out
+from tacit.train.feed import Feed
 from tacit.vocab import Vocab
 
 ENOUGH = 2000
@@ -22,8 +23,7 @@ ENOUGH = 2000
 class Preview(NamedTuple):
     tokenizer: Any
     vocab: Vocab
-    rows: list[dict[str, Layout]]
-    examples: list[Encoded]
+    rows: Rows
     steps: int
 
 
@@ -34,13 +34,10 @@ def preview(recipe: Recipe) -> Preview:
     examples = list(islice(task.examples("train"), recipe.train.limit or ENOUGH))
     tokenizer, vocab = vocabulary_of(recipe, examples)
     encoded = encode(examples, tokenizer, task.template)
-    order = order_of(recipe.train, method, encoded, vocab)
-    steps = recipe.train.steps or order.steps(recipe.train.epochs or 1.0)
-    pacing = method.pacing()
-    stage = pacing.stage if pacing else method.stage(Progress(0, 0.0, steps, order.steps(1.0)))
-    picks = order.picks(0)
-    rows = lay_out(method, encoded, picks, vocab, stage, recipe.train.seed)
-    return Preview(tokenizer, vocab, rows, [encoded[pick.index] for pick in picks], steps)
+    feed = Feed(recipe.train, method, encoded, vocab)
+    picks = feed.picks(Position(), feed.first)
+    rows = lay_out(method, encoded, picks, vocab, feed.first, recipe.train.seed)
+    return Preview(tokenizer, vocab, rows, feed.steps)
 
 
 def first_batch(recipe: Recipe, shown: int = 8) -> str:
@@ -48,7 +45,7 @@ def first_batch(recipe: Recipe, shown: int = 8) -> str:
     seen = preview(recipe)
     return "\n".join(
         f"{example.id or 'example'} · view {name}\n{layout.show(seen.tokenizer)}\n"
-        for row, example in list(zip(seen.rows, seen.examples))[:shown]
+        for row, example in list(zip(seen.rows, seen.rows.examples))[:shown]
         for name, layout in row.items()
     )
 

@@ -82,7 +82,9 @@ def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
     examples = list(islice(task.examples(settings.split), settings.limit))
 
     def evaluate(thinker, stage: int | None, step: int) -> dict[str, float]:
-        report = evaluate_split(thinker, recipe.method.settings, task, task.template, examples, settings, stage)
+        report = evaluate_split(
+            thinker, recipe.method.settings, task, task.template, examples, settings, stage, choices=settings.choices
+        )
         if is_main():
             report.write_rows(folder / "samples.jsonl")
         return report.metrics()

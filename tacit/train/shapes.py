@@ -55,7 +55,7 @@ class Shapes:
     def of(cls, method: Method, encoded: Sequence[Encoded], vocab: Vocab, seed: int, device) -> "Shapes | None":
         """None where rows must be laid out one by one."""
         shape = _shape(encoded[0])
-        if method.collates_itself() or any(_shape(row) != shape for row in encoded):
+        if method.collates_itself() or any(row.graph or _shape(row) != shape for row in encoded):
             return None
         flat = np.fromiter(chain.from_iterable(map(_ids, encoded)), np.int32)
         # Where a thought may stand depends on these, which holes would hide.
@@ -116,6 +116,11 @@ class Shaped(Sequence[Views]):
 
     def __getitem__(self, row: int) -> Views:  # type: ignore[override]
         return _filled(self.patterns[self.kinds[row]], self.shapes.encoded[int(self.chosen[row])])
+
+    @property
+    def examples(self) -> list[Encoded]:
+        """What the rows are made of."""
+        return [self.shapes.encoded[index] for index in self.chosen.tolist()]
 
     def lengths(self) -> list[int]:
         """The longest view of each row."""

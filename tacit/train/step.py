@@ -6,6 +6,7 @@ one batch of 8 is eight of 1 is two processes with 4 each: the same gradient.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -86,12 +87,12 @@ class Stepper:
     def take(self, step: int, picks: Sequence[Pick], stage: int) -> Outcome:
         """One update, or none if all rows are too long. A number that is not finite ends training before it reaches the
         weights."""
-        rows, examples, weight = self.lay_out(picks, stage)
+        rows, weight = self.lay_out(picks, stage)
         if not self.ranks.any(weight > 0):
             return SKIPPED
-        outcome = self._attempt(rows, examples, weight)
+        outcome = self._attempt(rows, weight)
         while outcome is None:
-            outcome = self._attempt(rows, examples, weight)
+            outcome = self._attempt(rows, weight)
         self.ranks.sum_gradients(self.parameters)
         norm = clip(self.parameters, self.train.clip)
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
@@ -103,7 +104,7 @@ class Stepper:
         self.optimizer.step()
         return outcome._replace(grad_norm=norm)
 
-    def lay_out(self, picks: Sequence[Pick], stage: int) -> tuple[Rows | Shaped, list[Encoded], float]:
+    def lay_out(self, picks: Sequence[Pick], stage: int) -> tuple[Rows | Shaped, float]:
         """This process's share of the rows, and their weight: with fewer rows than processes, one is read for nothing,
         because all must take part. Rows that are too long are no part of it."""
         mine = picks[self.ranks.rank :: self.ranks.count] or picks[:1]
@@ -115,13 +116,13 @@ class Stepper:
         fit = [row for row, length in enumerate(lengths) if most is None or length <= most]
         kept = fit or [lengths.index(min(lengths))]
         weight = float(bool(fit) and self.ranks.rank < len(picks))
-        return rows.only(kept), [self.encoded[mine[row].index] for row in kept], weight
+        return rows.only(kept), weight
 
-    def _attempt(self, rows: Rows | Shaped, examples: list[Encoded], weight: float) -> Outcome | None:
+    def _attempt(self, rows: Rows | Shaped, weight: float) -> Outcome | None:
         """Gradients of all micro-batches; None where memory ran out on any process, and the next attempt is smaller."""
         drawn = random_state() if self.train.micro_batch == "auto" else None
         self.optimizer.zero_grad(set_to_none=True)
-        made = self._in_memory(lambda: self._act(rows, examples))
+        made = self._in_memory(lambda: self._act(rows))
         if not self.ranks.any(made is None):
             assert made is not None
             counts = self.ranks.sum(_total(made, weight) | _thoughts(rows, weight))
@@ -139,12 +140,13 @@ class Stepper:
         restore_random(drawn)
         return None
 
-    def _act(self, rows: Rows | Shaped, examples: list[Encoded]) -> list[Lesson]:
+    def _act(self, rows: Rows | Shaped) -> list[Lesson]:
         thinker = self.learner.thinker
         # A step with more rows than usual has shorter ones: its micro-batches grow with it.
         size = math.ceil(self.micro * max(1.0, len(rows) / self.share))
-        made = lessons(self.learner.method, rows, examples, thinker.vocab, size)
-        return [self.learner.act(lesson.to(self.ranks.device)) for lesson in made]
+        made = lessons(self.learner.method, rows, thinker.vocab, size)
+        whole = len(made) == 1 and self.ranks.count == 1
+        return [self.learner.act(replace(lesson.to(self.ranks.device), whole=whole)) for lesson in made]
 
     def _backward(self, made: list[Lesson], counts: dict[str, float], weight: float) -> dict[str, float]:
         sums: dict[str, torch.Tensor] = {}

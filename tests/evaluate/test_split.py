@@ -103,6 +103,8 @@ def test_setting_latents_keeps_the_rest_of_a_prompt(thinker):
     assert with_latents(opened, 1, vocab) == Layout(question, *vocab.thought(1))
     pauses = Segment("thought", (9, 9))
     there = Layout(question, Segment("open", (vocab.open,)), pauses, Segment("close", (vocab.close,)))
+    bare = Layout(question, Segment("thought", ()), cue)
+    assert with_latents(bare, 2, vocab).ids == [*question.ids, vocab.latent, vocab.latent, *cue.ids]
     assert with_latents(there, 3, vocab).ids == [1, 2, vocab.open, 9, 9, 9, vocab.close]
 
 
@@ -197,3 +199,22 @@ def test_the_model_is_left_as_it_was(thinker, examples):
     assert thinker.training
     thinker.eval()
     assert torch.is_grad_enabled()
+
+
+def test_accuracy_by_kind_of_question(thinker, examples, monkeypatch):
+    """Kinds add up to the whole, of answers and of choices. Twin: a task without kinds has no such table."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(TASK), "kind", lambda *_: None)
+        assert "accuracy" not in report(thinker, examples).tables
+    kinds = {example.id: ("even", "odd")[number % 2] for number, example in enumerate(examples)}
+    monkeypatch.setattr(type(TASK), "kind", lambda self, example: kinds[example.id])
+    found = evaluate_split(thinker, METHOD, TASK, TASK.template, examples, SETTINGS, choices=True)
+    for name in kinds.values():
+        rows = [row for row in found.rows if kinds[row["id"]] == name]
+        assert found.tables["accuracy"][name] == sum(row["correct"] for row in rows) / len(rows)
+    by_kind, n = found.tables["accuracy"], len(examples)
+    shares = {name: list(kinds.values()).count(name) / n for name in by_kind}
+    assert sum(shares[name] * by_kind[name] for name in by_kind) == pytest.approx(found.accuracy)
+    choice = found.tables["choice"]
+    assert sum(shares[name] * choice[name] for name in by_kind) == pytest.approx(choice["accuracy"])
+    assert f"accuracy/{name}" in found.metrics()

@@ -27,6 +27,8 @@ class Mind:
     window: int | None = None
     logits: Callable[[Tensor, int], Tensor] | None = None
     """(V,) of a column and the id that stands there, to what may follow; None: as they are."""
+    close: int | None = None
+    """The token whose column gets one more fed-back state on top of its embedding, if any does."""
 
     def embed(self, ids: Sequence[int]) -> list[Tensor]:
         return list(self.model.get_input_embeddings()(torch.tensor(ids)))
@@ -49,6 +51,13 @@ class Mind:
         at = {"last": -1, "penultimate": -2, "middle": len(layers) // 2}[self.source]
         return layers[at]
 
+    def fed(self, ids: Sequence[int]) -> list[int]:
+        """The columns that a state is fed into."""
+        return [c for c, token in enumerate(ids) if token == self.latent or (token == self.close and c > 0)]
+
+    def enter(self, token: int, looked_up: Tensor, state: Tensor) -> Tensor:
+        return self.feed(state) if token == self.latent else looked_up + self.feed(state)
+
     def late(self, columns: Sequence[int]) -> set[int]:
         """Those latent columns through whose source gradient flows."""
         return set(columns if self.window is None else columns[len(columns) - min(self.window, len(columns)) :])
@@ -57,11 +66,11 @@ class Mind:
 def thoughtful(mind: Mind, ids: Sequence[int], positions: Sequence[int] | None = None) -> list[Tensor]:
     """The T inputs of a row, every thought made by a forward of its own."""
     embeds = mind.embed(ids)
-    columns = [c for c, token in enumerate(ids) if token == mind.latent]
+    columns = mind.fed(ids)
     late = mind.late(columns)
     for column in columns:
         state = mind.spring(mind.forward(embeds, positions)[1])[column - 1]
-        embeds[column] = mind.feed(state if column in late else state.detach())
+        embeds[column] = mind.enter(ids[column], embeds[column], state if column in late else state.detach())
     return embeds
 
 
@@ -134,9 +143,11 @@ def greedy(mind: Mind, prompt: Sequence[int], tokens: int, end: int, marks, cap:
         if token == mind.latent:
             embeds.append(mind.feed(spring) if given is None or not inside else given[len(embeds)])
             done.thoughts.append(embeds[-1])
+        elif token == mind.close:
+            embeds.append(mind.enter(token, mind.embed([token])[0], spring))
         else:
             embeds += mind.embed([token])
-        if len(said) >= len(prompt) or prompt[len(said)] == mind.latent:
+        if len(said) >= len(prompt) or prompt[len(said)] in (mind.latent, mind.close):
             all_logits, layers = mind.forward(embeds)
             spring = mind.spring(layers)[-1]
             logits = all_logits[-1] if mind.logits is None else mind.logits(all_logits[-1], token)
@@ -161,18 +172,33 @@ def mlp(inner, outer, norm) -> Feed:
     def feed(hidden: Tensor) -> Tensor:
         x = inner.weight @ hidden + inner.bias
         x = x * 0.5 * (1 + torch.erf(x / 2**0.5))
-        x = outer.weight @ x + outer.bias
-        x = (x - x.mean()) / (x.var(unbiased=False) + norm.eps).sqrt()
-        return x * norm.weight + norm.bias
+        return layer_norm(outer.weight @ x + outer.bias, norm)
 
     return feed
 
 
-def soft(model) -> Feed:
-    """What the whole model's head says, weighed over what its embedding makes of every id."""
+def layer_norm(x: Tensor, norm) -> Tensor:
+    return (x - x.mean()) / (x.var(unbiased=False) + norm.eps).sqrt() * norm.weight + norm.bias
+
+
+def linear_ln(map, norm) -> Feed:
+    return lambda hidden: layer_norm(map.weight @ hidden + map.bias, norm)
+
+
+def linear_rms(map, norm, shift) -> Feed:
+    def feed(hidden: Tensor) -> Tensor:
+        x = map.weight @ hidden + map.bias
+        return x / (x.square().mean() + norm.eps).sqrt() * norm.weight + shift
+
+    return feed
+
+
+def soft(model, without: Sequence[int] = ()) -> Feed:
+    """What the whole model's head says of all ids but a few, weighed over what its embedding makes of them."""
     head = model.get_output_embeddings()
     table = model.get_input_embeddings()
-    return lambda hidden: head(hidden).softmax(-1) @ table(torch.arange(head.weight.shape[0]))
+    ids = torch.tensor([i for i in range(head.weight.shape[0]) if i not in without])
+    return lambda hidden: head(hidden)[ids].softmax(-1) @ table(ids)
 
 
 def constant(vector: Tensor) -> Feed:
@@ -187,7 +213,7 @@ def scaled(feed: Feed, size: float) -> Feed:
     return scale
 
 
-def decisions(open_: int, latent: int, close: int) -> Callable[[Tensor, int], Tensor]:
+def decisions(open_: int, latent: int, close: int, temperature: float = 1.0) -> Callable[[Tensor, int], Tensor]:
     """A learned stop: inside a thought only `latent` and `close` may follow, and outside it neither."""
 
     def logits(row: Tensor, said: int) -> Tensor:
@@ -195,6 +221,7 @@ def decisions(open_: int, latent: int, close: int) -> Callable[[Tensor, int], Te
         allowed[[latent, close]] = False
         if said in (open_, latent):
             allowed = ~allowed
+            row = row / temperature
         return torch.where(allowed, row, torch.tensor(float("-inf"), dtype=row.dtype))
 
     return logits

@@ -88,7 +88,7 @@ def sampled(mind, batch, trunk, offset):
     tokens, states = [torch.full(batch.shape, VOCAB.open)], []
     with torch.no_grad():
         for _ in range(THOUGHT):
-            states.append(branch.read(mind.door.embed(tokens[-1]), cells))
+            states.append(branch.read(mind.door.embed(tokens[-1]), cells).hidden)
             chance = mind.door.head(states[-1]).softmax(-1).flatten(0, 1)
             tokens.append(torch.multinomial(chance, 1, generator=generator).view(batch.shape))
     return torch.stack(tokens[:-1], 2), torch.stack(states, 2)
@@ -103,7 +103,8 @@ def check_quiet(family, offset=0):
     trunk, batch = read_texts(mind, TEXTS)
     cells = torch.arange(batch.shape[1]).repeat_interleave(THOUGHT)
     at = torch.arange(batch.shape[1]).expand(batch.shape)
-    again = trunk.branch(at, offset).read(mind.door.embed(tokens.flatten(1)), cells).unflatten(1, tokens.shape[1:])
+    again = trunk.branch(at, offset).read(mind.door.embed(tokens.flatten(1)), cells).hidden
+    again = again.unflatten(1, tokens.shape[1:])
     logp = mind.door.head(again).log_softmax(-1)[:, :, :-1].gather(-1, tokens[:, :, 1:, None])[..., 0]
     ours, theirs = logp[batch.keep].sum(), 0
     for r, text in enumerate(TEXTS):
@@ -182,8 +183,8 @@ def check_ragged(family, keep_pads=True):
     cells = torch.arange(C)
     embeds = mind.door.embed(tokens)
     given = keep.flatten(1) if keep_pads else None
-    one = branch.read(embeds[:, :, :first].flatten(1, 2), cells.repeat_interleave(first), given)
-    two = branch.read(embeds[:, :, first:].flatten(1, 2), cells.repeat_interleave(then))
+    one = branch.read(embeds[:, :, :first].flatten(1, 2), cells.repeat_interleave(first), given).hidden
+    two = branch.read(embeds[:, :, first:].flatten(1, 2), cells.repeat_interleave(then)).hidden
     one, two = one.unflatten(1, (C, first)), two.unflatten(1, (C, then))
     for r, text in enumerate(TEXTS):
         for c in range(C):
@@ -212,7 +213,7 @@ def test_cells_of_unequal_numbers_of_columns():
         then = branch.read(mind.door.embed(torch.tensor([tokens[4:]])), torch.tensor([1, 1]))
         _, left = oracle.quiet(tiny.mind(mind), TEXTS[0], tokens[:3], 2)
         _, right = oracle.quiet(tiny.mind(mind), TEXTS[0], tokens[3:], 5)
-        close(torch.cat([first, then], 1)[0], torch.cat([left, right]))
+        close(torch.cat([first.hidden, then.hidden], 1)[0], torch.cat([left, right]))
 
 
 def test_a_branch_leaves_its_trunk_alone():

@@ -206,15 +206,15 @@ def joined_rows_keep_old_pads(patch):
 
 
 def thoughts_looked_up(patch):
-    patch.setattr(completing._Sampler, "_think", lambda self, embeds, slots: embeds)
+    patch.setattr(completing._Sampler, "_think", lambda self, embeds, slots, tokens: embeds)
 
 
 def thoughts_of_a_neighbour(patch):
     think = completing._Sampler._think
 
-    def rolled(self, embeds, slots):
+    def rolled(self, embeds, slots, tokens):
         self.states = self.states.roll(1, 0)
-        return think(self, embeds, slots)
+        return think(self, embeds, slots, tokens)
 
     patch.setattr(completing._Sampler, "_think", rolled)
 

@@ -55,6 +55,14 @@ def test_other_ways_of_thinking(family):
     check_shared(family, hasty, embeds=lambda mind, layout: jacobi(mind, layout.ids, 2))
 
 
+@pytest.mark.parametrize("family", SOME)
+def test_examples_without_thoughts(family):
+    """What nobody thinks about is shared as far as it is the same, beside examples with thoughts."""
+    plain = [Layout(question(4, 90), answer(n, 2)) for n in (1, 3)]
+    check_shared(family, thinker(family), [plain, plain[:1] * 2])
+    check_shared(family, thinker(family), [plain, stages(2, 1, 60, learn=1.0)])
+
+
 def test_a_count_of_the_whole_step():
     mind, given = thinker("gpt2"), groups()
     whole = SharedBatch.of(given, VOCAB)
@@ -101,7 +109,13 @@ def chain_without_gradient(patch):
 
 
 def every_token_counts_the_same(patch):
-    patch.setattr(shared, "_learned", lambda layout: [(label, 1.0) for label in layout.labels])
+    targets = shared.SharedBatch._targets
+
+    def wrong(*given):
+        found = targets(*given)
+        return found | {"weights": torch.ones_like(found["weights"])}
+
+    patch.setattr(shared.SharedBatch, "_targets", wrong)
 
 
 @pytest.mark.parametrize(
@@ -127,9 +141,9 @@ def test_stages_of_different_questions():
         SharedBatch.of([[stages(3, 2, 50)[1], stages(3, 2, 80)[2]]], VOCAB)
 
 
-def test_no_thought_at_all():
-    with pytest.raises(DataError, match="none of the layouts has a thought"):
-        SharedBatch.of([[Layout(question(3, 1), answer(2, 2))] * 2], VOCAB)
+def test_nothing_in_common():
+    with pytest.raises(DataError, match="no beginning in common"):
+        SharedBatch.of([[Layout(Segment("question", (5, 6))), Layout(Segment("question", (7, 6)))]], VOCAB)
 
 
 def test_unequal_groups():

@@ -1,5 +1,7 @@
 """How a silent step is made: every feedback, source layer, gradient window, replay and position, against the oracle."""
 
+from typing import get_args
+
 import oracle
 import pytest
 import tiny
@@ -10,6 +12,7 @@ from tacit.batch import Batch
 from tacit.engine.run import _Walk
 from tacit.feedback import Feedback, LinearFeedback
 from tacit.layout import Layout, Segment
+from tacit.thinking import Kind
 
 SOME = ("gpt2", "llama", "mistral", "gru")
 SCHEDULES = ({"schedule": "cached"}, {"schedule": "recompute"}, {"schedule": "jacobi", "rounds": 4})
@@ -19,13 +22,13 @@ SCHEDULES = ({"schedule": "cached"}, {"schedule": "recompute"}, {"schedule": "ja
 
 
 @pytest.mark.parametrize("scale", ["none", "table"])
-@pytest.mark.parametrize("feedback", ["identity", "linear", "mlp", "soft", "pause"])
+@pytest.mark.parametrize("feedback", get_args(Kind))
 @pytest.mark.parametrize("family", ["gpt2", "gru"])
 def test_every_feedback(family, feedback, scale):
     check(family, thinker(family, feedback=feedback, scale=scale))
 
 
-@pytest.mark.parametrize("feedback", ["linear", "mlp", "soft"])
+@pytest.mark.parametrize("feedback", sorted({*get_args(Kind)} - {"identity", "pause"}))
 def test_feedback_left_out_is_noticed(feedback, monkeypatch):
     mind = thinker("gpt2", feedback=feedback)
     monkeypatch.setattr(Feedback, "forward", lambda self, hidden, door: hidden)
@@ -48,7 +51,7 @@ def test_the_scale_is_that_of_what_enters_the_model(family):
     thought = mind.thought(torch.randn(4, 32, dtype=torch.float64))
     size = entering.square().mean().sqrt().expand(4)
     torch.testing.assert_close(thought.square().mean(-1).sqrt(), size, rtol=1e-6, atol=0)
-    start = Feedback(thinker(family, feedback="pause").thinking, mind.door).module.vector
+    start = Feedback(thinker(family, feedback="pause").thinking, mind.door, VOCAB).module.vector
     torch.testing.assert_close(start, entering.mean(0), rtol=1e-6, atol=1e-6)
 
 

@@ -127,14 +127,26 @@ def mind(thinker: Thinker) -> oracle.Mind:
     feed = {
         "identity": lambda: lambda hidden: hidden,
         "linear": lambda: oracle.linear(module.map.weight, module.map.bias),
+        "linear_ln": lambda: oracle.linear_ln(module.map, module.norm),
+        "linear_rms": lambda: oracle.linear_rms(module.map, module.norm, module.shift),
+        "linear_ecf": lambda: oracle.linear_rms(module.map, module.norm, module.shift),
         "mlp": lambda: oracle.mlp(module.inner, module.outer, module.norm),
         "soft": lambda: oracle.soft(thinker.model),
+        "sre": lambda: oracle.soft(thinker.model, (VOCAB.latent, VOCAB.close)),
         "pause": lambda: oracle.constant(module.vector),
     }[thinking.feedback]()
     if thinking.scale == "table":
         feed = oracle.scaled(feed, float(thinker.feedback.rms))
-    logits = oracle.decisions(VOCAB.open, VOCAB.latent, VOCAB.close) if thinking.confine else None
-    return oracle.Mind(thinker.model, VOCAB.latent, feed, thinking.source, thinking.window, logits)
+    decide = oracle.decisions(VOCAB.open, VOCAB.latent, VOCAB.close, thinking.stop_temperature)
+    return oracle.Mind(
+        thinker.model,
+        VOCAB.latent,
+        feed,
+        thinking.source,
+        thinking.window,
+        decide if thinking.confine else None,
+        VOCAB.close if thinking.close == "token+thought" else None,
+    )
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from tacit.edge_list import EdgeList, Form
 from tacit.example import Encoded
 from tacit.methods import METHODS
 from tacit.methods.base import Progress
@@ -33,11 +34,20 @@ def main(method, stage, example=EXAMPLE):
     return method.layouts(example, VOCAB, stage, rng())["main"]
 
 
+def drawn(name):
+    """An example that a method can lay out. One whose thoughts name nodes must know them; here a path of two hops."""
+    return (
+        EXAMPLE._replace(graph=EdgeList(Form(), (), *[((20,), (21,), (22,))] * 2))
+        if name == "superposition"
+        else EXAMPLE
+    )
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_asks_what_it_learned_to_answer(name):
     """The last prompt starts the last layout, no question is learned, and something is."""
-    method = resolve(METHODS, name, "method")()
-    layout, prompt = main(method, None), method.prompt(EXAMPLE, VOCAB)
+    method, example = resolve(METHODS, name, "method")(), drawn(name)
+    layout, prompt = main(method, None, example), method.prompt(example, VOCAB)
     assert layout.ids[: len(prompt)] == prompt.ids
     assert layout.positions[: len(prompt)] == prompt.positions
     assert all(label == -100 for label in layout.labels[: len(EXAMPLE.question)])
@@ -46,11 +56,13 @@ def test_every_method_asks_what_it_learned_to_answer(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_can_be_read_without_chance(name):
-    method = resolve(METHODS, name, "method")()
+    method, example = resolve(METHODS, name, "method")(), drawn(name)
     for stage in (0, 1, 2, None):
-        first, again = (method.layouts(EXAMPLE, VOCAB, stage, None)["main"] for _ in range(2))
-        prompt = method.prompt(EXAMPLE, VOCAB, stage)
-        assert first == again and first.ids[: len(prompt)] == prompt.ids
+        first, again = (method.layouts(example, VOCAB, stage, None)["main"] for _ in range(2))
+        prompt = method.prompt(example, VOCAB, stage)
+        # Superposition answers no graph of more hops than its stage has thoughts; such a row ends with the newest thought.
+        asked = stage is None or stage >= 2 or name != "superposition"
+        assert first == again and (first.ids[: len(prompt)] == prompt.ids) == asked
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,16 @@ from tacit.models.scratch import FAMILIES, OPTIONAL, Scratch, build
 VOCABULARY, EOS, PAD = 23, 1, 2
 BASE = {"hidden": 32, "layers": 2}
 HAVING = {name: [family for family, shape in FAMILIES.items() if name in shape.has] for name in OPTIONAL}
-ELSEWHERE = {"heads": 2, "mlp": 8, "positions": 16, "kv_heads": 2, "window": 3, "rope_theta": 500.0, "head": "mlp"}
+ELSEWHERE = {
+    "heads": 2,
+    "mlp": 8,
+    "positions": 16,
+    "kv_heads": 2,
+    "window": 3,
+    "rope_theta": 500.0,
+    "head": "mlp",
+    "initial": {},
+}
 
 
 def made(family: str, seed: int | None = 0, **settings):

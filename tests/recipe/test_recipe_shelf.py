@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tacit.example import encode
-from tacit.methods.base import Progress
+from tacit.methods.base import Lesson, Progress
 from tacit.models.making import thinker_from_recipe
 from tacit.recipe import FaultyRecipe, load
 from tacit.recipe.sources import SHELF, abouts, names
@@ -55,9 +55,9 @@ def test_every_recipe_makes_a_thinker_that_learns_and_asks(name):
     thinker = thinker_from_recipe(recipe, rows)
     encoded = encode(rows[:4], thinker.tokenizer, task.template)
     stage = method.stage(Progress(100, 7.0, 200))
-    lesson = [method.layouts(row, thinker.vocab, stage, np.random.default_rng(0)) for row in encoded]
-    batch = method.collate(lesson, thinker.vocab)["main"]
-    thinker.loss(batch).backward()
+    laid = [method.layouts(row, thinker.vocab, stage, np.random.default_rng(0)) for row in encoded]
+    lesson = Lesson(method.collate(laid, thinker.vocab), len(laid), encoded)
+    method.loss(thinker, lesson, lesson.counts()).total.backward()
     assert len(method.prompt(encoded[0], thinker.vocab)) >= len(encoded[0].question)
     assert task.grade(rows[0], f"{task.template.cue}{rows[0].answer}").correct
 

@@ -218,3 +218,21 @@ def test_twin_a_claim_with_a_wrong_override_would_be_noticed():
     broken = replace(claim, arms={"cot": Arm("mult/2x2-cot", {"train.stps": 1})})
     with pytest.raises(TacitError, match="did you mean steps"):
         load(broken.arms["cot"].recipe, broken.arms["cot"].overrides)
+
+
+def test_an_arm_may_be_run_with_some_of_the_seeds(tmp_path, trained):
+    some = replace(CLAIM, arms={**CLAIM.arms, "c": Arm("r/b", {"method.x": 2}, seeds=(1,))})
+    options = {"runs": tmp_path / "runs", "results": tmp_path / "results", "train": trained, "say": lambda _: None}
+    page = json.loads(reproduce(some, **options).read_text())
+    assert [run["seed"] for run in page["runs"] if run["arm"] == "c"] == [1] and len(page["runs"]) == 7
+
+
+def test_a_page_tells_the_numbers_that_its_claim_shows(tmp_path, trained):
+    shown = replace(CLAIM, shown=("accuracy", "stderr"))
+    options = {"train": trained, "say": lambda _: None}
+    more, plain = (
+        reproduce(claim, runs=tmp_path / name / "runs", results=tmp_path / name, **options)
+        for name, claim in (("more", shown), ("plain", CLAIM))
+    )
+    assert json.loads(more.read_text())["shown"] == ["accuracy", "stderr"]
+    assert more.with_suffix(".png").read_bytes() != plain.with_suffix(".png").read_bytes()

@@ -114,8 +114,8 @@ def test_micro_batches_are_even():
     encoded = encode(sums(7), thinker.tokenizer, TEMPLATE)
     method = make_recipe().method.settings
     rows = lay_out(method, encoded, Shuffled(7, 7, 0).picks(0), thinker.vocab, 0, 0)
-    assert [lesson.rows for lesson in lessons(method, rows, encoded, thinker.vocab, 4)] == [3, 4]
-    assert [lesson.rows for lesson in lessons(method, rows, encoded, thinker.vocab, 7)] == [7]
+    assert [lesson.rows for lesson in lessons(method, rows, thinker.vocab, 4)] == [3, 4]
+    assert [lesson.rows for lesson in lessons(method, rows, thinker.vocab, 7)] == [7]
 
 
 def test_the_fingerprint_sees_every_token_and_every_border():

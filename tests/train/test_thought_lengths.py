@@ -69,7 +69,7 @@ def test_counts_are_those_of_the_layouts(method, stage, expected, one_by_one):
     if one_by_one:
         stepper.shapes = None
     picks = [Pick(0, index) for index in range(32)]
-    rows, *_ = stepper.lay_out(picks, stage)
+    rows, _ = stepper.lay_out(picks, stage)
     counted = {"thought_tokens": 0.0}
     for row in rows:
         for s in row["main"].segments:

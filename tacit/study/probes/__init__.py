@@ -1,0 +1,1 @@
+"""Looks inside a trained model: what its thoughts hold and where it attends."""
