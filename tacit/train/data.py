@@ -142,9 +142,9 @@ def lengths(train: Train, method: Method, encoded: Sequence[Encoded], vocab: Voc
 class Rows(list[dict[str, Layout]]):
     """The views of each row of a step, laid out one by one, and the examples as this epoch meets them."""
 
-    def __init__(self, views: Iterable[dict[str, Layout]], examples: Sequence[Encoded]):
+    def __init__(self, views: Iterable[dict[str, Layout]], examples: Sequence[Encoded], picks: Sequence[Pick]):
         super().__init__(views)
-        self.examples = examples
+        self.examples, self.picks = examples, picks
 
     def lengths(self) -> list[int]:
         """The longest view of each row."""
@@ -157,7 +157,7 @@ class Rows(list[dict[str, Layout]]):
     def only(self, which: Iterable[int]) -> "Rows":
         """Some of the rows."""
         rows = list(which)
-        return Rows([self[row] for row in rows], [self.examples[row] for row in rows])
+        return Rows(*([listed[row] for row in rows] for listed in (self, self.examples, self.picks)))
 
     def tensors(self, method: Method, vocab: Vocab) -> dict[str, Any]:
         """Views as tensors."""
@@ -172,13 +172,20 @@ def lay_out(
     for pick, rng in zip(picks, generators(seed, picks)):
         examples.append(encoded[pick.index].again(rng))
         views.append(method.layouts(examples[-1], vocab, stage, rng))
-    return Rows(views, examples)
+    return Rows(views, examples, list(picks))
 
 
 def lessons(method: Method, rows: Rows | Shaped, vocab: Vocab, size: int) -> list[Lesson]:
     """Rows in micro-batches of at most `size`, as tensors."""
     parts = [rows.only(range(start, end)) for start, end in _cuts(len(rows), size)]
-    return [Lesson(part.tensors(method, vocab), len(part), part.examples) for part in parts]
+    return [Lesson(part.tensors(method, vocab), len(part), part.examples, picks=part.picks) for part in parts]
+
+
+def portions(rows: Rows | Shaped, count: int) -> list[Rows | Shaped]:
+    """Rows in so many parts, as even as can be; fewer where there are not so many rows."""
+    count = min(count, len(rows))
+    edges = [len(rows) * part // count for part in range(count + 1)]
+    return [rows.only(range(*edge)) for edge in zip(edges, edges[1:])]
 
 
 def fingerprint(encoded: Sequence[Encoded]) -> str:
