@@ -12,4 +12,5 @@ METHODS: dict[str, object] = {
     "pccot": "tacit.methods.pccot:Pccot",
     "superposition": "tacit.methods.superposition:Superposition",
     "distill": "tacit.methods.distill:Distill",
+    "grpo": "tacit.methods.grpo:Grpo",
 }

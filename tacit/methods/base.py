@@ -149,9 +149,9 @@ class Method(Settings, ABC):
         """Whether `collate` makes tensors in a way of its own, so that nobody else may make them."""
         return type(self).collate is not Method.collate
 
-    def recalls(self) -> bool:
-        """Whether it compares with the thinker that training began with, which then is kept."""
-        return False
+    def start(self, thinker: "Thinker") -> "Start | None":
+        """What it needs to know later of the thinker that training began with."""
+        return None
 
     def reuse(self) -> Reuse:
         """How often a step learns from what `rollout` did; once, but for methods whose acts are dear."""

@@ -10,34 +10,51 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tacit.errors import DataError, TacitError
 from tacit.settings import Settings
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 ROUND = 1e-9
-Function = Callable[..., Sequence[float]]
+Columns = dict[str, list[Any]]
+
+
+class Function(Settings):
+    """A reward of the user's own."""
+
+    function: str
+    """MODULE:FUNCTION, where Python can import it; a file in the folder you work in is found with PYTHONPATH=."""
+    weight: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    """What its numbers are multiplied by."""
+
+    @field_validator("function")
+    @classmethod
+    def _both(cls, value: str) -> str:
+        module, _, name = value.partition(":")
+        if not (module and name):
+            raise ValueError(f"{value!r} does not name a function; write MODULE:FUNCTION, such as my_rewards:brevity")
+        return value
 
 
 class Reward(Settings):
-    """What an answer earns. The lengths compared are those of the right answers to one question: an answer gets the distance of
-    its length from their mean, divided by the difference between the longest and the shortest."""
+    """What an answer earns. Lengths are compared among the right answers to one question: each gets the distance of its length
+    from their mean, divided by the difference between the longest and the shortest."""
 
     correct: Weight = 1.0
-    """For a right answer, as the task grades it."""
+    """For a right answer in the right form, as the task grades it."""
     bad_format: Weight = 1.0
-    """Taken off where the words before the answer do not stand there exactly once, or where something is written before them that
+    """Taken off where the words before the answer are not there exactly once, or where something is written before them that
     should have been thought."""
     shorter: Weight = 1e-4
-    """For a thought shorter than the others, where enough answers to the question are right."""
+    """For thinking less than the other right answers, where enough answers to the question are right. What it does depends on
+    method.epsilon: rewards that differ by less than that are hardly told apart."""
     longer: Weight = 0.1
-    """For a thought longer than the others, where too few are."""
+    """For thinking more than the other right answers, where too few are right."""
     required: Annotated[float, Field(gt=0)] = 1.0
-    """How many answers to a question are enough: a share of them up to 1, above it a number."""
-    functions: dict[str, float] = Field(default_factory=dict)
-    """Further rewards, MODULE:FUNCTION and the weight of each. A function takes prompts, completions and the columns of the
-    rows as keywords, and returns a number for each completion."""
+    """How many right answers are enough: up to 1 a share of them, above it a number."""
+    functions: tuple[Function, ...] = ()
+    """Further rewards, which are added."""
 
 
 class Judged(NamedTuple):
@@ -51,12 +68,14 @@ class Judged(NamedTuple):
 def group_rewards(answers: Sequence[Judged], shares: Sequence[float], size: int, reward: Reward) -> list[float]:
     """The rewards of all answers to one question. `shares` say how large a part of the group each answer is, together 1;
     `size` is how many answers the group stands for."""
-    right = [(share, one.length) for share, one in zip(shares, answers) if one.correct and one.well_formed and share > 0]
+    right = [
+        (share, one.length) for share, one in zip(shares, answers) if one.correct and one.well_formed and share > 0
+    ]
     mass = math.fsum(share for share, _ in right)
     center = math.fsum(share * length for share, length in right) / mass if mass else 0.0
     spread = max((length for _, length in right), default=0) - min((length for _, length in right), default=0)
     needed = reward.required * size if reward.required <= 1 else reward.required
-    # With shares that come from probabilities: as many as a group of this size most likely has.
+    # Shares that are probabilities: as many right answers as a group of this size most likely has.
     slope = -reward.shorter if round(mass * size + ROUND) >= needed - ROUND else reward.longer
     found = []
     for one in answers:
@@ -67,38 +86,20 @@ def group_rewards(answers: Sequence[Judged], shares: Sequence[float], size: int,
     return found
 
 
-def advantages(rewards: Sequence[float], shares: Sequence[float], sampled: bool, epsilon: float, scale: bool) -> list[float]:
-    """How much better each answer is than the mean of its group, in units of the group's standard deviation plus epsilon.
-    `sampled`: the answers were drawn, so their deviation is estimated with one degree of freedom less."""
-    center = math.fsum(share * r for share, r in zip(shares, rewards))
-    if not scale:
-        return [r - center for r in rewards]
-    return [(r - center) / (deviation(rewards, shares, sampled) + epsilon) for r in rewards]
-
-
-def deviation(rewards: Sequence[float], shares: Sequence[float], sampled: bool) -> float:
-    """The standard deviation of a group's rewards."""
-    center = math.fsum(share * r for share, r in zip(shares, rewards))
-    variance = math.fsum(share * (r - center) ** 2 for share, r in zip(shares, rewards))
-    return math.sqrt(max(variance, 0.0) * (len(rewards) / (len(rewards) - 1) if sampled else 1.0))
-
-
-def find_function(name: str) -> Function:
+def find_function(name: str) -> Callable[..., Sequence[float]]:
     """The function that MODULE:FUNCTION names."""
-    module, colon, attribute = name.partition(":")
-    remedy = f"method.reward.functions: {name}: write MODULE:FUNCTION, of a module that Python can import"
-    if not (module and colon and attribute):
-        raise TacitError(remedy)
+    module, _, attribute = name.partition(":")
+    remedy = "name a function of a module that Python can import; a file in this folder is found with PYTHONPATH=."
     try:
-        found = getattr(import_module(module), attribute)
+        found: Any = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise TacitError(f"{remedy} ({error}); a file beside you is found with PYTHONPATH=.") from error
-    if not callable(found):
-        raise TacitError(f"{remedy}; {attribute} is a {type(found).__name__} and no function")
-    return found
+        raise TacitError(f"method.reward.functions: {name}: {error}; {remedy}") from error
+    if callable(found):
+        return found  # type: ignore[return-value]
+    raise TacitError(f"method.reward.functions: {name} is a {type(found).__name__} and no function; {remedy}")
 
 
-def call_function(name: str, prompts: list[str], completions: list[str], columns: dict[str, list[Any]]) -> list[float]:
+def call_function(name: str, prompts: list[str], completions: list[str], columns: Columns) -> list[float]:
     """The rewards of a user's function, checked: one number for each completion. `columns` hold the rows' ids as `id`."""
     function = find_function(name)
     try:
@@ -107,29 +108,32 @@ def call_function(name: str, prompts: list[str], completions: list[str], columns
         row = next((i for i in range(len(prompts)) if _raises(function, prompts, completions, columns, i)), None)
         where = "" if row is None else f" at {_told(row, completions, columns)}"
         raise DataError(
-            f"reward function {name} raised {type(error).__name__}{where}: {error}. Let it return a number for every completion"
+            f"reward function {name} raised {type(error).__name__}{where}: {error}. Let it return a number for every "
+            "completion, 0 where it has no opinion"
         ) from error
     if len(found) != len(completions):
         raise DataError(
-            f"reward function {name} returned {len(found)} numbers for {len(completions)} completions; it must return one for "
-            "each, in their order"
+            f"reward function {name} returned {len(found)} numbers for {len(completions)} completions; let it return one "
+            "for each, in their order"
         )
     for row, value in enumerate(found):
-        if isinstance(value, bool) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
+        if not hasattr(value, "__float__") or not math.isfinite(float(value)):
             raise DataError(
-                f"reward function {name} returned {value!r} for {_told(row, completions, columns)}; it must return a finite "
+                f"reward function {name} returned {value!r} for {_told(row, completions, columns)}; let it return a finite "
                 "number, 0 where it has no opinion"
             )
     return [float(value) for value in found]
 
 
-def _raises(function: Function, prompts: list[str], completions: list[str], columns: dict[str, list[Any]], i: int) -> bool:
+def _raises(function: Callable, prompts: list[str], completions: list[str], columns: Columns, i: int) -> bool:
+    """Whether the function raises for this row alone."""
+    alone = {name: values[i : i + 1] for name, values in columns.items()}
     try:
-        function(prompts=prompts[i : i + 1], completions=completions[i : i + 1], **{k: v[i : i + 1] for k, v in columns.items()})
+        list(function(prompts=prompts[i : i + 1], completions=completions[i : i + 1], **alone))
     except Exception:
         return True
     return False
 
 
-def _told(row: int, completions: list[str], columns: dict[str, list[Any]]) -> str:
+def _told(row: int, completions: list[str], columns: Columns) -> str:
     return f"row {columns['id'][row]}, completion {completions[row]!r}"

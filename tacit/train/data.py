@@ -157,7 +157,9 @@ class Rows(list[dict[str, Layout]]):
     def only(self, which: Iterable[int]) -> "Rows":
         """Some of the rows."""
         rows = list(which)
-        return Rows(*([listed[row] for row in rows] for listed in (self, self.examples, self.picks)))
+        return Rows(
+            [self[row] for row in rows], [self.examples[row] for row in rows], [self.picks[row] for row in rows]
+        )
 
     def tensors(self, method: Method, vocab: Vocab) -> dict[str, Any]:
         """Views as tensors."""

@@ -103,11 +103,9 @@ class Loop:
         self.console = Console(self.steps, ranks.main)
         self.track: Tracker | None = None
         self.pacing = method.pacing()
-        if world is not None and method.recalls():
-            from tacit.rl.start import Start
-
+        if world is not None:
             # Before a checkpoint is put into the thinker: a run that goes on has the same start.
-            world = replace(world, start=Start.of(self.thinker))
+            world = replace(world, start=method.start(self.thinker))
         learner = Learner(method, thinker, self.train.precision == "bf16", world)
         self.stepper = Stepper(learner, self.optimizer, encoded, self.train, ranks, self.console.say)
         self.about = {

@@ -93,8 +93,8 @@ class Stepper:
             return SKIPPED
         acted, outcome = self._begin(rows, weight)
         outcomes = [self._update(step, outcome)]
-        for lessons in acted[1:]:
-            outcome = self._attempt(lessons, rows, weight)
+        for made in acted[1:]:
+            outcome = self._attempt(made, rows, weight)
             if outcome is None:  # the weights have changed since these rows were acted out
                 raise TacitError(
                     f"step {step}: memory ran out in update {len(outcomes) + 1} of {len(acted)}; set train.micro_batch: "
@@ -170,9 +170,7 @@ class Stepper:
         size = math.ceil(self.micro * max(1.0, len(rows) / self.share))
         made = [lessons(self.learner.method, part, thinker.vocab, size) for part in parts]
         whole = sum(map(len, made)) == 1 and self.ranks.count == 1
-        acted = [
-            [self.learner.act(replace(one.to(self.ranks.device), whole=whole)) for one in part] for part in made
-        ]
+        acted = [[self.learner.act(replace(one.to(self.ranks.device), whole=whole)) for one in part] for part in made]
         return acted * reuse.times
 
     def _backward(self, made: list[Lesson], counts: dict[str, float], weight: float) -> dict[str, float]:
