@@ -32,17 +32,27 @@ class Thinker(nn.Module):
         self.tokenizer = tokenizer
         self.vocab = vocab
         self.thinking = thinking or Thinking()
-        self.feedback = Feedback(self.thinking, self.door, vocab)
+        self.feedback: nn.Module = nn.Module() if self.alone else Feedback(self.thinking, self.door, vocab)
         self.facts: dict[str, Any] = {}
         """What `thought.json` said: the method and the task that made this thinker."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether the model thinks by itself, so that nobody may drive it."""
+        return getattr(self.model, "own_thoughts", False)
 
     @cached_property
     def door(self) -> Door:
         return open_door(self.model)
 
     @property
+    def limit(self) -> int | None:
+        """Positions the model has, or None where there is no such limit."""
+        return None if self.alone else self.door.limit
+
+    @property
     def device(self) -> torch.device:
-        return self.door.device
+        return next(self.model.parameters()).device
 
     @cached_property
     def vocabulary(self) -> int:

@@ -66,6 +66,11 @@ class Door:
 def open_door(model, *, probe: bool = True) -> Door:
     """Look a model over. Refuses, by name, what the engine cannot drive exactly."""
     base = model.get_base_model() if hasattr(model, "peft_config") else model
+    if getattr(base, "own_thoughts", False):
+        raise ModelError(
+            f"{type(base).__name__} thinks before every token by itself, so no other way of thinking can be put into it; set "
+            "method.name: quiet, or take a language model"
+        )
     config = base.config.get_text_config()
     name = type(base).__name__
     recurrent = hasattr(base.base_model, "read")

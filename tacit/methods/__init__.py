@@ -13,4 +13,5 @@ METHODS: dict[str, object] = {
     "superposition": "tacit.methods.superposition:Superposition",
     "distill": "tacit.methods.distill:Distill",
     "grpo": "tacit.methods.grpo:Grpo",
+    "quiet": "tacit.methods.quiet:Quiet",
 }

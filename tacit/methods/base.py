@@ -74,6 +74,11 @@ class Lesson:
     """Whether this is all that the step learns from, over all processes."""
     picks: Sequence[tuple[int, int]] = ()
     """(epoch, number of the example) of each row: with the seed, what its random numbers belong to."""
+    seed: int = 0
+    step: int = 0
+    """Optimizer steps done."""
+    steps: int = 1
+    """Optimizer steps planned."""
     world: World | None = None
 
     def to(self, device) -> "Lesson":
@@ -169,6 +174,18 @@ class Method(Settings, ABC):
     def summary(self, parts: dict[str, float]) -> dict[str, float]:
         """The numbers to log, from the parts of a loss after they were summed over micro-batches and processes."""
         return parts
+
+    def measure(self, thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples: int = 1) -> dict[str, float]:
+        """What there is to say about texts, which ask nothing: their negative log-likelihood in nats for each token."""
+        from tacit.batch import Batch
+
+        total, count = 0.0, 0
+        for start in range(0, len(encoded), batch):
+            rows = [self.layouts(one, thinker.vocab, None, None)["main"] for one in encoded[start : start + batch]]
+            part = Batch.of(rows, thinker.vocab).to(thinker.device)
+            total += float(thinker.loss(part, 1.0).detach())
+            count += int(part.learned)
+        return {"nll": total / count}
 
     def silent(self) -> bool:
         """Whether answers come behind silent steps: those of a prompt, or those that the model decides on itself."""

@@ -48,7 +48,8 @@ def load_base(
 def _weights(place: str, **options: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
-    import tacit.models.gru  # noqa: F401 (teaches the library our recurrent models)
+    import tacit.models.gru
+    import tacit.quiet.model  # noqa: F401 (teaches the library our recurrent models)
 
     place = find_weights(place)
     try:
@@ -82,7 +83,8 @@ def read_config(name: str, revision: str | None = None) -> Any:
     """The configuration of a model."""
     from transformers import AutoConfig
 
-    import tacit.models.gru  # noqa: F401 (teaches the library our recurrent models)
+    import tacit.models.gru
+    import tacit.quiet.model  # noqa: F401 (teaches the library our recurrent models)
 
     place = architecture_of(find_weights(name), revision)
     try:

@@ -68,7 +68,10 @@ def _written(recipe: "Recipe", examples: Sequence[Example]) -> tuple[list[str], 
     if recipe.model.path is not None:
         return [], None
     words = task.words() if task.template.kind == "symbolic" else None
-    return _texts(examples, task.template), None if words is None else [*words, *_around(task.template)]
+    texts = _texts(examples, task.template)
+    if not all(example.text for example in examples):
+        texts.append(string.digits)  # answers may have digits that no training example has
+    return texts, None if words is None else [*words, *_around(task.template)]
 
 
 def make_thinker(
@@ -176,7 +179,7 @@ def _own_tokenizer(model: Any, texts: Sequence[str], words: Sequence[str] | None
     if kind == "auto":
         kind = "word" if words is not None else "character"
     if kind == "character":
-        return character_tokenizer([string.digits, *texts])
+        return character_tokenizer(texts)
     if kind == "word":
         return word_tokenizer(texts if words is None else words)
     if kind == "bpe":

@@ -14,13 +14,14 @@ from pydantic import Field
 
 from tacit.errors import ModelError
 from tacit.models.initial import Initial, draw_weights
+from tacit.quiet.roles import Roles
 from tacit.settings import Settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 FamilyName = Literal[
-    "gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "olmo2", "phi", "gpt_neox", "opt", "gru", "lstm"
+    "gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "olmo2", "phi", "gpt_neox", "opt", "gru", "lstm", "roles"
 ]
 
 
@@ -28,9 +29,10 @@ class Scratch(Settings):
     """An untrained causal language model."""
 
     family: FamilyName = "gpt2"
-    """The architecture. gru and lstm are our own recurrent models; the others are those of transformers."""
+    """The architecture. gru and lstm are our own recurrent models, roles those of them that think before every token (one layer,
+    method quiet); the others are those of transformers."""
     layers: int = Field(default=2, ge=1)
-    """Layers."""
+    """Layers; roles have one."""
     hidden: int = Field(default=64, ge=1)
     """Width of the hidden state and of the embeddings."""
     heads: int = Field(default=4, ge=1)
@@ -53,6 +55,8 @@ class Scratch(Settings):
     """Dropout wherever the architecture has it; llama and its relatives have it on attention weights only."""
     init_std: float | None = Field(default=None, gt=0)
     """Standard deviation of initial weights. Left out: 0.02, or for recurrent models torch's own initialisation."""
+    roles: Roles | None = None
+    """Who reads, thinks and interprets in a model that thinks before every token; hidden is the width of its base model."""
     initial: Initial | None = None
     """Initial weights by part, over those of init_std."""
 
@@ -65,6 +69,8 @@ class Scratch(Settings):
                 faults[name] = f"{self.family} has no such setting: leave it out, or take one of {able}"
         if self.head == "mlp" and self.tied and "head" in family.has:
             faults["tied"] = "an mlp head ends in another width than the embeddings: set tied: false, or head: linear"
+        if "roles" in family.has:
+            faults |= {f"roles.{name}": why for name, why in (self.roles or Roles()).faults(self.hidden).items()}
         if "heads" not in family.has:
             return faults
         if self.hidden % self.heads:
@@ -138,7 +144,7 @@ class Family:
     """Arguments that are its own."""
 
 
-OPTIONAL = frozenset({"heads", "mlp", "positions", "kv_heads", "window", "rope_theta", "head", "initial"})
+OPTIONAL = frozenset({"heads", "mlp", "positions", "kv_heads", "window", "rope_theta", "head", "initial", "roles"})
 ATTENTION = frozenset({"heads", "mlp", "positions"})
 ROTARY = ATTENTION | {"rope_theta"}
 GROUPED = ROTARY | {"kv_heads"}
@@ -181,6 +187,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "gru": Family(RECURRENT, dropout=("dropout",), more=lambda _: {"cell": "gru"}),
     "lstm": Family(RECURRENT, dropout=("dropout",), more=lambda _: {"cell": "lstm"}),
+    "roles": Family(RECURRENT | {"roles"}, dropout=()),
 }
 
 
@@ -188,10 +195,11 @@ def _config(scratch: Scratch, **tokens: int | None) -> "PreTrainedConfig":
     """The configuration of the architecture, by its own names. What the family leaves to itself is not mentioned."""
     from transformers import AutoConfig
 
-    import tacit.models.gru  # noqa: F401  makes the recurrent models known
+    import tacit.models.gru
+    import tacit.quiet.model  # noqa: F401  (makes the recurrent models known)
 
     family = FAMILIES[scratch.family]
-    values = scratch.model_dump(include=USUAL.keys() - OPTIONAL | family.has - {"rope_theta", "initial"})
+    values = scratch.model_dump(include=USUAL.keys() - OPTIONAL | family.has - {"rope_theta", "initial", "roles"})
     values["tied"] = family.tied if scratch.tied is None else scratch.tied
     values |= {"mlp": scratch.mlp or 4 * scratch.hidden} if "mlp" in family.has else {}
     values |= {"kv_heads": scratch.kv_heads or scratch.heads} if "kv_heads" in family.has else {}
@@ -199,10 +207,10 @@ def _config(scratch: Scratch, **tokens: int | None) -> "PreTrainedConfig":
         del values["init_std"]
     arguments: dict[str, Any] = {(USUAL | family.names)[name]: value for name, value in values.items()}
     arguments |= dict.fromkeys(family.dropout, scratch.dropout)
-    recurrent = family.has == RECURRENT
-    config = AutoConfig.for_model(
-        "tacit_gru" if recurrent else scratch.family, **arguments, **family.more(scratch), **tokens
-    )
+    kind = {"gru": "tacit_gru", "lstm": "tacit_gru", "roles": "tacit_quiet"}.get(scratch.family, scratch.family)
+    if scratch.family == "roles":
+        arguments["roles"] = (scratch.roles or Roles()).model_dump()
+    config = AutoConfig.for_model(kind, **arguments, **family.more(scratch), **tokens)
     if scratch.rope_theta is not None:
         config.rope_parameters = {**config.rope_parameters, "rope_theta": scratch.rope_theta}
     return config

@@ -16,7 +16,7 @@ from torch.nn.functional import dropout, gelu
 
 from tacit.quiet.choosing import Chosen, draw, score
 from tacit.quiet.model import QuietConfig
-from tacit.quiet.recurrence import gru, lstm, rows_of, token_table
+from tacit.quiet.recurrence import gru, rows_of, token_table
 from tacit.quiet.stack import Stack, linear, normed
 
 
@@ -36,6 +36,8 @@ class Mind:
         self.config, self.weights, self.roles = config, weights, config.parts
         self.level, self.training = level, training
         self.mark, self.nothing = config.mark_token_id, config.vocab_size
+        self.gate: Tensor | None = None
+        """(S, M, 1): how far the last predictions left the base model, where a gate decides that."""
         self._tables: dict[str, Tensor] = {}
 
     # -- networks -------------------------------------------------------------------------------------------------------
@@ -48,11 +50,8 @@ class Mind:
         if name not in self._tables:
             inputs = w[f"{name}.embedding.weight"], w[f"{name}.layer.weight_ih_l0"], w[f"{name}.layer.bias_ih_l0"]
             self._tables[name] = token_table(*inputs)
-        size = weight.shape[-1] * (2 if self.config.cell == "lstm" else 1)
         if before is None:
-            before = weight.new_zeros(ids.shape[1], ids.shape[2], size)
-        if self.config.cell == "lstm":
-            return lstm(self._tables[name], ids, before, weight, bias)[..., : weight.shape[-1]]
+            before = weight.new_zeros(ids.shape[1], ids.shape[2], weight.shape[-1])
         return gru(self._tables[name], ids, before, weight, bias, active)
 
     def step(self, role: int, ids: Tensor, before: Tensor) -> Tensor:
@@ -146,6 +145,11 @@ class Mind:
         tokens = targets if many == 1 else targets.repeat_interleave(many, 1)
         return score(features, weight, bias, tokens[..., None])[..., 0]
 
+    def judge(self, hidden: Tensor, understood: Tensor) -> Tensor:
+        """A guess of what thoughts are worth: (S, M). It learns from values and changes nothing that it looks at."""
+        features, weight, bias = self._last("judge", [hidden.detach(), understood.detach()])
+        return torch.baddbmm(bias[:, None], features, weight.mT)[..., 0]
+
     def predict(self, hidden: Tensor, understood: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Features of predictions, and the weight and bias of the layer that is left."""
         roles = self.roles
@@ -168,9 +172,10 @@ class Mind:
         mixed = linear(w, "gate.mixed.2", gelu(self._affine("gate.mixed.0", parts)))
         weight = linear(w, "gate.weight.2", gelu(self._affine("gate.weight.0", parts)))
         if roles.join == "warm_gate":
-            seen = torch.stack([model.seen for model in w.models])  # type: ignore[misc]
-            hold = (0.5 ** (seen / roles.gate_half_life)).to(weight)[:, None, None]
+            steps = torch.stack([model.steps for model in w.models])  # type: ignore[misc]
+            hold = (0.5 ** (steps / roles.gate_half_life)).to(weight)[:, None, None]
             weight = roles.gate_start * hold + (1 - hold) * weight.sigmoid()
+        self.gate = weight.detach()
         many = weight.shape[1] // hidden.shape[1]
         hidden = hidden if many <= 1 else hidden.repeat_interleave(many, 1)
         return (1 - weight) * hidden + weight * mixed

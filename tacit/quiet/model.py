@@ -24,7 +24,6 @@ class QuietConfig(PreTrainedConfig):
 
     vocab_size: int = 256
     hidden_size: int = 100
-    cell: str = "gru"
     head: str = "linear"
     roles: dict[str, Any] | None = None
     mark_token_id: int = 0
@@ -36,16 +35,9 @@ class QuietConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
-        if self.cell not in ("gru", "lstm") or self.head not in ("linear", "mlp"):
-            raise ModelError(
-                f"there are no networks with cell {self.cell!r} and head {self.head!r}. Set cell to gru or lstm and head to "
-                "linear or mlp."
-            )
-        faults = dict(self.parts.faults(self.hidden_size))
-        if self.cell == "lstm" and self.parts.thinks:
-            faults["cell"] = (
-                "lstm is there for plain language models only: set family: roles with cell gru, or thinks: false"
-            )
+        if self.head not in ("linear", "mlp"):
+            raise ModelError(f"there is no head {self.head!r}. Set head to linear or mlp.")
+        faults = self.parts.faults(self.hidden_size)
         if faults:
             raise ModelError("; ".join(f"{name}: {reason}" for name, reason in faults.items()))
 
@@ -61,10 +53,10 @@ class QuietConfig(PreTrainedConfig):
 class Network(nn.Module):
     """An embedding and a recurrent layer of the same width."""
 
-    def __init__(self, vocabulary: int, size: int, cell: str):
+    def __init__(self, vocabulary: int, size: int):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, size)
-        self.layer = nn.LSTM(size, size) if cell == "lstm" else nn.GRU(size, size)
+        self.layer = nn.GRU(size, size)
 
 
 class Head(nn.Module):
@@ -100,7 +92,7 @@ class QuietForCausalLM(PreTrainedModel):
         played = roles.groups if roles.thinks else roles.groups[:1]
         widths = {letter: base if role == ROLES[0] else size for role, letter in reversed(list(zip(ROLES, played)))}
         self.networks = nn.ModuleDict(
-            {letter: Network(config.vocab_size, widths[letter], config.cell) for letter in dict.fromkeys(played)}
+            {letter: Network(config.vocab_size, widths[letter]) for letter in dict.fromkeys(played)}
         )
         level = LEVEL_WIDTH if roles.levels else 0
         if level:
@@ -108,8 +100,8 @@ class QuietForCausalLM(PreTrainedModel):
         self.head = Head(self.features + level, config.vocab_size, config.head)
         if roles.thinks:
             self._add_thinking(roles, base, size)
-        # What is counted while training: it is saved with the weights, so a run that goes on counts on.
-        self.register_buffer("seen", torch.zeros((), dtype=torch.float64))
+        # What is counted while training. It is saved with the weights, so a run that goes on counts on.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.float64))
         self.register_buffer("usual", torch.zeros((), dtype=torch.float64))
         self.register_buffer("pressure", torch.zeros((), dtype=torch.float64))
         self.post_init()

@@ -57,6 +57,8 @@ class Objective(Settings):
     """Reward for undecided choices, per choice: a bonus on their mean entropy in nats."""
     entropy_target: float | None = Field(default=None, gt=0)
     """Instead of a fixed bonus: one that grows while the mean entropy is below this, and shrinks while it is above."""
+    entropy_rate: float = Field(default=1e-3, gt=0)
+    """How fast that bonus grows, per nat and step."""
     punish_unfinished: float = Field(default=0.0, ge=0)
     """Taken from the value of a thought that did not end itself, for the reasoner alone."""
     punish_ramp: bool = True
@@ -146,8 +148,8 @@ def _advantages(objective: Objective, v: Values, worth: Tensor) -> Tensor:
         advantage = log_mean(worth)[..., None] - _others_log_mean(worth)
         advantage = advantage * T  # each thought has a share in one log-mean, and losses are means over thoughts
     elif objective.goal == "trice":
-        # The chain's share minus the prior's: their difference is the gradient of log p(next).
-        advantage = chain(worth) * T - _others_share(worth) * T if T > 1 else torch.zeros_like(worth)
+        # How often the chain is there, minus how often thoughts are drawn: what is drawn has no gradient in the mean.
+        advantage = chain(worth) * T - 1.0
     elif objective.baseline == "loo":
         advantage = (worth - worth.mean(-1, keepdim=True)) * (T / (T - 1))
     elif objective.baseline == "mean":
@@ -201,10 +203,6 @@ def chain(worth: Tensor) -> Tensor:
         standing[..., at] = moved
         visited = visited + standing
     return visited / T
-
-
-def _others_share(worth: Tensor) -> Tensor:
-    return torch.full_like(worth, 1.0 / worth.shape[-1])
 
 
 def _sum(per_thought: Tensor, real: Tensor) -> Tensor:

@@ -40,20 +40,6 @@ def gru(
     return _GRU.apply(table, ids, before, weight, bias, active)  # type: ignore[return-value]
 
 
-def lstm(table: Tensor, ids: Tensor, before: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As `gru`, for an LSTM: table (S, V, 4H), states (S, N, 2H), hidden then cell."""
-    size = weight.shape[-1]
-    hidden, cell = before.split(size, -1)
-    after = []
-    for column in ids:
-        gates = rows_of(table, column) + torch.baddbmm(bias[:, None], hidden, weight.mT)
-        into, forget, new, out = gates.chunk(4, -1)
-        cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
-        hidden = out.sigmoid() * cell.tanh()
-        after.append(torch.cat([hidden, cell], -1))
-    return torch.stack(after)
-
-
 def rows_of(table: Tensor, ids: Tensor) -> Tensor:
     """Each model's own rows of its table: (S, V, G), (S, N) -> (S, N, G)."""
     if len(table) == 1:

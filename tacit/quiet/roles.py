@@ -49,8 +49,8 @@ class Roles(Settings):
     """Dropout grows from 0 to base_dropout over five steps, again and again, and the other roles are told the level."""
     gate_start: float = Field(default=0.0, ge=0, le=1)
     """Where a warm gate is held at first."""
-    gate_half_life: float = Field(default=17_328.0, gt=0)
-    """Training examples after which half of that hold is gone."""
+    gate_half_life: float = Field(default=135.0, gt=0)
+    """Steps after which half of that hold is gone."""
     judge: bool = False
     """A learned guess of what a thought is worth, from the base model's state and the interpreter's."""
 
@@ -87,7 +87,7 @@ class Roles(Settings):
                 f"onward goes on from the reasoner's state, which another network (groups: {self.groups}) cannot read: set "
                 "groups whose last two letters are equal, or interpreter: afresh"
             )
-        if self.join in ("alone",) and self.base_dropout:
+        if self.join == "alone" and self.base_dropout:
             found["base_dropout"] = (
                 "nothing of the base model reaches the prediction with join: alone: set base_dropout: 0"
             )

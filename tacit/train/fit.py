@@ -93,7 +93,7 @@ class Loop:
         self.ranks, self.folder, self.evaluate, self.on_line = ranks, folder, evaluate, on_line
         method.check(encoded)
         self.feed = Feed(self.train, method, encoded, thinker.vocab)
-        check_positions(self.feed, thinker.door.limit)
+        check_positions(self.feed, thinker.limit)
         self.steps = self.feed.steps
         if self.train.checkpointing:
             _recompute_activations(thinker.model)
@@ -108,6 +108,7 @@ class Loop:
             world = replace(world, start=method.start(self.thinker))
         learner = Learner(method, thinker, self.train.precision == "bf16", world)
         self.stepper = Stepper(learner, self.optimizer, encoded, self.train, ranks, self.console.say)
+        self.stepper.steps = self.steps
         self.about = {
             "method": recipe.method.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),

@@ -79,10 +79,15 @@ def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: 
 def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
     """Answer and grade the split that the recipe evaluates on; the rows of the last time are in samples.jsonl."""
     from tacit.evaluate.split import evaluate_split
+    from tacit.evaluate.texts import evaluate_texts
     from tacit.train.ranks import is_main
 
     task, settings = recipe.resolved_task(), recipe.eval
     examples = list(islice(task.examples(settings.split), settings.limit))
+    if examples and examples[0].text:
+        return lambda thinker, stage, step: evaluate_texts(
+            thinker, recipe.method.settings, task.template, examples, settings
+        )
 
     def evaluate(thinker, stage: int | None, step: int) -> dict[str, float]:
         report = evaluate_split(

@@ -82,12 +82,14 @@ class Stepper:
         self.train, self.ranks, self.say = train, ranks, say
         self.parameters = list(trainable(learner).values())
         self.shapes = Shapes.of(learner.method, encoded, learner.thinker.vocab, train.seed, ranks.device)
+        self.step, self.steps = 0, train.steps or 1
         self.share = math.ceil(train.batch / ranks.count)
         self.micro = self.share if train.micro_batch == "auto" else min(train.micro_batch, self.share)
 
     def take(self, step: int, picks: Sequence[Pick], stage: int) -> Outcome:
         """One update, or as many as the method makes of what it did; none if all rows are too long. A number that is not
         finite ends training before it reaches the weights."""
+        self.step = step - 1
         rows, weight = self.lay_out(picks, stage)
         if not self.ranks.any(weight > 0):
             return SKIPPED
@@ -170,7 +172,8 @@ class Stepper:
         size = math.ceil(self.micro * max(1.0, len(rows) / self.share))
         made = [lessons(self.learner.method, part, thinker.vocab, size) for part in parts]
         whole = sum(map(len, made)) == 1 and self.ranks.count == 1
-        acted = [[self.learner.act(replace(one.to(self.ranks.device), whole=whole)) for one in part] for part in made]
+        facts = {"whole": whole, "seed": self.train.seed, "step": self.step, "steps": self.steps}
+        acted = [[self.learner.act(replace(one.to(self.ranks.device), **facts)) for one in part] for part in made]
         return acted * reuse.times
 
     def _backward(self, made: list[Lesson], counts: dict[str, float], weight: float) -> dict[str, float]:
