@@ -16,6 +16,7 @@ from tacit.engine.door import Door
 from tacit.engine.shared import SharedBatch
 from tacit.errors import DataError, ModelError
 from tacit.example import Encoded
+from tacit.layout import Layout
 from tacit.methods import distilling
 from tacit.methods.base import Lesson
 from tacit.methods.distance import Distance
@@ -226,6 +227,13 @@ def test_a_step_in_pieces_is_the_step(cuts, norm):
     check_pieces(mind, learned, [given[a:b] for a, b in zip(cuts, cuts[1:])])
 
 
+@pytest.mark.parametrize("fields", [{"aligned": 1.0}, {"meaned": 1.0, "stages": Stages(last=3)}], ids=str)
+def test_a_piece_in_which_nothing_can_be_compared(fields):
+    """Its row has no step that the teacher writes, or no silent step either."""
+    learned, given = method(codi=0.0, **fields), examples()
+    check_pieces(mind_of("gpt2", learned), learned, [given[:2], given[2:3], given[3:]])
+
+
 def check_pieces(mind, learned: Distill, groups, whole: bool = False) -> None:
     pieces = []
     for r, group in enumerate(groups):
@@ -283,6 +291,15 @@ def next_token_compared(patch):
     spots = SharedBatch.spots
     later = lambda self, row, stage, columns: spots(self, row, stage, columns) + (len(columns) == 1)  # noqa: E731
     patch.setattr(SharedBatch, "spots", later)
+
+
+def beginnings_of_steps_compared(patch):
+    pieces = Layout.pieces
+    patch.setattr(Layout, "pieces", lambda self, name: [(start, start + 1) for start, _ in pieces(self, name)])
+
+
+def losses_exchanged(patch):
+    patch.setattr(distilling, "PARTS", distilling.PARTS[::-1])
 
 
 def sums_for_means(patch):
@@ -366,6 +383,8 @@ def one_round_less(patch):
     [
         (teacher_moves, "gradients", "gpt2", method(meaned=1.0, opened=True)),
         (next_token_compared, "losses", "gpt2", method()),
+        (beginnings_of_steps_compared, "losses", "gpt2", method(codi=0.0, aligned=1.0)),
+        (losses_exchanged, "losses", "gpt2", method(student=2.0)),
         (sums_for_means, "losses", "gpt2", method(codi=0.0, meaned=1.0)),
         (biased_deviation, "losses", "gpt2", method()),
         (unknown_teachers_count, "losses", "gpt2", method(meaned=1.0)),
