@@ -128,8 +128,8 @@ def _perplexity(loss: float) -> float:
 
 
 def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
-    """Accuracy of every place and of every kind of question, silent steps of every kind, shares of every kind of verdict, and
-    how often the right choice was the likelier one."""
+    """Accuracy of every place and of every kind of question, silent steps of every kind of question, shares of every kind of
+    verdict, and how often the right choice was the likelier one."""
     tables: dict[str, dict[str, float]] = {}
     places: defaultdict[int, list[bool]] = defaultdict(list)
     for one in graded:
@@ -158,6 +158,6 @@ def _share(verdicts: Iterable[bool | None]) -> float:
     return _mean(map(bool, verdicts))
 
 
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
+def _mean(numbers: Iterable[float]) -> float:
+    found = list(numbers)
     return sum(found) / len(found)
