@@ -328,4 +328,9 @@ def _tokenise(pieces: list[str], tokenizer: Any) -> list[Ids]:
     # The Rust tokenizer pads and cuts if an earlier call told it to; the slower call resets that.
     if backend is None or backend.padding is not None or backend.truncation is not None:
         return [tuple(ids) for ids in tokenizer(pieces, add_special_tokens=False)["input_ids"]] if pieces else []
-    return [tuple(encoding.ids) for encoding in backend.encode_batch_fast(pieces, add_special_tokens=False)]
+    try:
+        return [tuple(encoding.ids) for encoding in backend.encode_batch_fast(pieces, add_special_tokens=False)]
+    except Exception:  # the bare exception of the Rust half says nothing; the slower way names the character
+        from tacit.models.tokenizers import encode_many
+
+        return [tuple(ids) for ids in encode_many(tokenizer, pieces)]

@@ -25,4 +25,6 @@ def evaluate_texts(
     found = method.measure(thinker, encoded, settings.batch, settings.samples)
     parts = gathered((tokens, found))
     whole = sum(count for count, _ in parts)
-    return {name: sum(count * one[name] for count, one in parts) / whole for name in found} | {"n": float(len(examples))}
+    return {name: sum(count * one[name] for count, one in parts) / whole for name in found} | {
+        "n": float(len(examples))
+    }

@@ -4,10 +4,8 @@ Nothing tells the model what to think. A thought is drawn at every place; it was
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 from numpy.random import Generator
 from pydantic import Field, model_validator
@@ -17,32 +15,32 @@ from tacit.errors import DataError, ModelError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
 from tacit.methods.base import Lesson, Loss, Method
+from tacit.quiet.measuring import measure
 from tacit.quiet.mind import Mind, Trunk
-from tacit.quiet.objective import Objective, Values, log_mean, losses
+from tacit.quiet.objective import Objective, Values, losses
+from tacit.quiet.roles import Roles
 from tacit.quiet.stack import Stack
-from tacit.quiet.thinking import Rule, Thoughts, null_thought, think, understand
-from tacit.train.chance import generators
+from tacit.quiet.texts import cells, chances, stacked, texts
+from tacit.quiet.thinking import Rule, null_thought, think, understand
 from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
     from tacit.quiet.model import QuietForCausalLM
     from tacit.thinker import Thinker
 
-THOUGHTS = 1 << 40
-"""Sets the random numbers of thoughts apart from those of a seed's layouts."""
 CYCLE = 5
 
 
-@dataclass
-class Texts:
-    """Rows of text as tensors, padded on the right."""
+class Place(NamedTuple):
+    """What a step learns from, and what its sums are divided by."""
 
-    ids: Tensor  # (B, W)
-    keep: Tensor  # (B, W)
-    learned: float
-
-    def to(self, device) -> "Texts":
-        return replace(self, ids=self.ids.to(device), keep=self.keep.to(device))
+    trunk: Trunk
+    targets: Tensor
+    """(S, C)"""
+    real: Tensor
+    """(S, C)"""
+    counted: Tensor
+    """(S,)"""
 
 
 class Quiet(Method):
@@ -86,6 +84,26 @@ class Quiet(Method):
             raise ValueError(f"objective.{shaped[0]} is about thoughts that may end themselves; set variable: true")
         return self
 
+    def faults(self, roles: Roles) -> dict[str, str]:
+        """Settings that a model of these roles cannot be trained with, each with the reason and the remedy."""
+        found: dict[str, str] = {}
+        if self.variable and roles.interpreter == "onward":
+            found["variable"] = (
+                "an interpreter that goes on from the reasoner's last state needs all thoughts to end in the same column: set "
+                "method.variable: false, or model.tiny.roles.interpreter: afresh"
+            )
+        if self.drops_last and roles.interpreter == "afresh":
+            found["drops_last"] = (
+                "an interpreter that begins afresh reads all of a thought: set method.drops_last: false, or "
+                "model.tiny.roles.interpreter: onward"
+            )
+        if self.objective.judge and not roles.judge:
+            found["objective.judge"] = (
+                "this model has no part that guesses what a thought is worth: set model.tiny.roles.judge: true, or "
+                "method.objective.judge: false"
+            )
+        return found
+
     # -- rows -----------------------------------------------------------------------------------------------------------
 
     def check(self, encoded: Sequence[Encoded]) -> None:
@@ -108,7 +126,7 @@ class Quiet(Method):
     # -- learning -------------------------------------------------------------------------------------------------------
 
     def loss(self, thinker: "Thinker", lesson: Lesson, counts: dict[str, Any]) -> Loss:
-        return self.together(Stack([_model(thinker)]), thinker.vocab, [lesson], [counts])[0]
+        return self.together(Stack([self._model(thinker)]), thinker.vocab, [lesson], [counts])[0]
 
     def together(
         self, stack: Stack, vocab: Vocab, lessons: Sequence[Lesson], counts: Sequence[dict[str, Any]]
@@ -120,16 +138,17 @@ class Quiet(Method):
             model.steps.fill_(lesson.step)
         level = lessons[0].step % CYCLE if roles.dropout_cycle else 0
         mind = Mind(models[0].config, stack, level, models[0].training)
-        ids, real = _stacked([lesson.views["main"] for lesson in lessons])
-        targets = _cells(ids[..., 1:])
+        ids, real = stacked([lesson.views["main"] for lesson in lessons])
+        targets = cells(ids[..., 1:])
         trunk = mind.trunk(ids[..., :-1])
         counted = real.new_tensor([float(count["main"]) for count in counts])
         if not roles.thinks:
             sums = {"nll": -(mind.score(trunk.hidden, None, targets) * real).sum(-1)}
             total = sums["nll"]
         else:
-            chance = _chance(lessons, self.samples, max(self.length, self.starts_at or 0, 1)).to(real)
-            total, sums = self._thought(mind, trunk, targets, real, chance, lessons[0], vocab)
+            chance = chances(lessons, self.samples, max(self.length, self.starts_at or 0, 1)).to(real)
+            place = Place(trunk, targets, real, counted)
+            total, sums = self._thought(mind, place, chance, lessons[0], vocab)
         sums |= {"cells": real.sum(-1)}
         total = total / counted
         return [Loss(total[s], {name: part[s].detach() for name, part in sums.items()}) for s in range(len(models))]
@@ -148,70 +167,72 @@ class Quiet(Method):
         )
 
     def _thought(
-        self, mind: Mind, trunk: Trunk, targets: Tensor, real: Tensor, chance: Tensor, lesson: Lesson, vocab: Vocab
+        self, mind: Mind, place: "Place", chance: Tensor, lesson: Lesson, vocab: Vocab
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of each model, summed over cells, and what is to be told of it."""
+        trunk, targets, real, counted = place
         goal = self.objective
         models: list[QuietForCausalLM] = list(mind.weights.models)  # type: ignore[arg-type]
         rule = self.rule(vocab, lesson.step)
-        shape = (self.samples,)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self._teaches_thinking()):
+
+        def by_cell(rows: Tensor) -> Tensor:
+            return rows.unflatten(1, (-1, self.samples))
+
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self._teaches_thinking(mind.roles)):
             thoughts = think(mind, trunk, rule, chance)
         understood = understand(mind, thoughts, rule)
-        values = Values(
-            like=mind.score(trunk.hidden, understood, targets).unflatten(1, (-1, *shape)),
-            logp=thoughts.logp.unflatten(1, (-1, *shape)),
-            chosen=thoughts.chosen.unflatten(1, (-1, *shape)),
-            ended=thoughts.ended.unflatten(1, (-1, *shape)),
-            real=real,
-        )
+        like = by_cell(mind.score(trunk.hidden, understood, targets))
+        gate = mind.gate
+        values = Values(like, by_cell(thoughts.logp), by_cell(thoughts.chosen), by_cell(thoughts.ended), real)
         if goal.needs_null():
             values.null = mind.score(trunk.hidden, null_thought(mind, trunk, rule), targets)
         if goal.judge:
-            values.judged = mind.judge(trunk.hidden, understood).unflatten(1, (-1, *shape))
+            values.judged = by_cell(mind.judge(trunk.hidden, understood))
         values.usual = torch.stack([model.usual for model in models]).to(real)
         parts = losses(goal, values, self.variable, lesson.step / lesson.steps)
         total = goal.nll * parts["nll"] + goal.policy * parts.get("policy", 0.0) + parts.get("judge", 0.0)
-        cells, choices = real.sum(-1), thoughts.chosen.sum(-1)
-        entropy = thoughts.entropy / choices.clamp(min=1)
+        entropy = by_cell(thoughts.entropy).sum(-1) / values.chosen.sum(-1).clamp(min=1)
+        entropy = (entropy * real).sum(-1)
         if goal.entropy_target is None:
-            total = total - goal.entropy * entropy * cells
+            total = total - goal.entropy * entropy
         else:
-            pressure = torch.stack([model.pressure for model in models]).to(real)
-            total = total - pressure * entropy * cells
+            total = total - torch.stack([model.pressure for model in models]).to(real) * entropy
         if models[0].training:
-            self._remember(models, values, entropy.detach())
-        return total, self._told(mind, parts, thoughts, entropy, cells)
+            self._remember(models, values, entropy.detach(), counted)
+        return total, self._told(parts, values, entropy, gate)
 
-    def _teaches_thinking(self) -> bool:
+    def _teaches_thinking(self, roles: Roles) -> bool:
+        """Whether anything is learned from how thoughts came about; of a reasoner that also interprets, always."""
         goal = self.objective
-        return bool(goal.policy or goal.entropy or goal.entropy_target is not None)
+        taught = goal.policy or goal.entropy or goal.entropy_target is not None
+        return bool(taught) or roles.interpreter == "onward"
 
-    def _remember(self, models: "Sequence[QuietForCausalLM]", values: Values, entropy: Tensor) -> None:
-        """What is carried from step to step: the usual value, and how much undecidedness is asked for."""
-        goal = self.objective
-        found = (values.like.detach().mean(-1) * values.real).sum(-1) / values.real.sum(-1)
-        for model, value, spread in zip(models, found, entropy):
+    def _remember(self, models: "Sequence[QuietForCausalLM]", values: Values, entropy: Tensor, counted: Tensor) -> None:
+        """What is carried from step to step: the usual value, and how much undecidedness is asked for. A part of a step
+        moves them by its share."""
+        goal, places = self.objective, values.real.sum(-1)
+        found = (values.like.detach().mean(-1) * values.real).sum(-1) / places
+        for model, value, spread, share in zip(models, found, entropy / places, (places / counted).tolist()):
             begun = float(model.steps > 0)
-            model.usual.lerp_(value.to(model.usual), 1.0 - goal.memory * begun)
+            model.usual.lerp_(value.to(model.usual), (1.0 - goal.memory * begun) * share)
             if goal.entropy_target is not None:
-                model.pressure.add_(goal.entropy_rate * (goal.entropy_target - spread)).clamp_(min=0)
+                model.pressure.add_(share * goal.entropy_rate * (goal.entropy_target - spread)).clamp_(min=0)
 
     def _told(
-        self, mind: Mind, parts: dict[str, Tensor], thoughts: Thoughts, entropy: Tensor, cells: Tensor
+        self, parts: dict[str, Tensor], values: Values, entropy: Tensor, gate: Tensor | None
     ) -> dict[str, Tensor]:
         """Sums over cells, to be divided by their number."""
-        tokens = thoughts.chosen - thoughts.ended.long()
+        tokens = values.chosen - values.ended.long()
 
         def mean(numbers: Tensor) -> Tensor:
-            return numbers.to(entropy).mean(-1) * cells
+            return (numbers.to(entropy).mean(-1) * values.real).sum(-1)
 
         told = {name: parts[name] for name in ("nll", "policy", "judge", "advantage") if name in parts}
-        told |= {"entropy": entropy * cells, "tokens": mean(tokens)}
+        told |= {"entropy": entropy, "tokens": mean(tokens)}
         if self.variable:
-            told |= {"empty": mean(tokens == 0), "unfinished": mean(~thoughts.ended)}
-        if mind.gate is not None:
-            told["gate"] = mean(mind.gate[..., 0])
+            told |= {"empty": mean(tokens == 0), "unfinished": mean(~values.ended)}
+        if gate is not None:
+            told["gate"] = mean(gate[..., 0].unflatten(1, tokens.shape[1:]))
         return told
 
     def summary(self, parts: dict[str, float]) -> dict[str, float]:
@@ -227,89 +248,18 @@ class Quiet(Method):
     # -- measuring ------------------------------------------------------------------------------------------------------
 
     def measure(self, thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples: int = 1) -> dict[str, float]:
-        """Negative log-likelihood, in nats for each token of the texts, behind one drawn thought (`nll`), behind the best
-        mixture of `samples` of them (`mixed_nll`), behind none (`null_nll`), and behind the thought of another place
-        (`swapped_nll`). Which thoughts are drawn depends on the text alone."""
-        sums: dict[str, float] = {}
-        cells = 0
-        for start in range(0, len(encoded), batch):
-            rows = encoded[start : start + batch]
-            view = texts([[*row.question, *row.answer] for row in rows], thinker.vocab.pad).to(thinker.device)
-            picks = [(0, start + n) for n in range(len(rows))]
-            lesson = Lesson({"main": view}, len(rows), picks=picks)
-            for name, value in self._measured(thinker, lesson, samples).items():
-                sums[name] = sums.get(name, 0.0) + value
-            cells += int(view.learned)
-        return {name: value / cells for name, value in sums.items()}
+        """See `tacit.quiet.measuring.measure`."""
+        self._model(thinker)
+        return measure(thinker, self.rule(thinker.vocab, samples=samples), encoded, batch)
 
-    @torch.no_grad()
-    def _measured(self, thinker: "Thinker", lesson: Lesson, samples: int) -> dict[str, float]:
-        model = _model(thinker)
-        mind = Mind(model.config, Stack([model]))
-        ids, real = _stacked([lesson.views["main"]])
-        targets, trunk = _cells(ids[..., 1:]), mind.trunk(ids[..., :-1])
+    def _model(self, thinker: "Thinker") -> "QuietForCausalLM":
+        from tacit.quiet.model import QuietForCausalLM
 
-        def nll(like: Tensor) -> float:
-            return -float((like * real).sum())
-
-        if not mind.roles.thinks:
-            return {"nll": nll(mind.score(trunk.hidden, None, targets))}
-        rule = self.rule(thinker.vocab, samples=samples)
-        thoughts = think(mind, trunk, rule, _chance([lesson], samples, rule.draws).to(real))
-        understood = understand(mind, thoughts, rule)
-        like = mind.score(trunk.hidden, understood, targets).unflatten(1, (-1, samples))
-        tokens = (thoughts.chosen - thoughts.ended.long()).to(real).unflatten(1, (-1, samples))
-        found = {"nll": nll(like.mean(-1)), "tokens": float((tokens.mean(-1) * real).sum())}
-        if samples > 1:
-            found["mixed_nll"] = nll(log_mean(like))
-        found["null_nll"] = nll(mind.score(trunk.hidden, null_thought(mind, trunk, rule), targets))
-        if self.length and mind.roles.interpreter == "afresh":
-            # Half the batch away: another text, or another part of the same one.
-            other = understood.unflatten(1, (-1, samples)).roll(max(1, len(real[0]) // 2), 1).flatten(1, 2)
-            found["swapped_nll"] = nll(mind.score(trunk.hidden, other, targets).unflatten(1, (-1, samples)).mean(-1))
-        return found
-
-
-def texts(rows: Sequence[Sequence[int]], pad: int) -> Texts:
-    """Rows as one rectangle."""
-    ids = np.full((len(rows), max(map(len, rows))), pad, dtype=np.int64)
-    keep = np.zeros(ids.shape, dtype=bool)
-    for number, row in enumerate(rows):
-        ids[number, : len(row)], keep[number, : len(row)] = row, True
-    return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(keep[:, 1:].sum()))
-
-
-def _model(thinker: "Thinker") -> "QuietForCausalLM":
-    from tacit.quiet.model import QuietForCausalLM
-
-    if not isinstance(thinker.model, QuietForCausalLM):
-        raise ModelError(
-            f"method quiet needs a model whose roles think for themselves, and this is a {type(thinker.model).__name__}; set "
-            "model.tiny.family: roles"
-        )
-    return thinker.model
-
-
-def _stacked(views: Sequence[Texts]) -> tuple[Tensor, Tensor]:
-    """Ids (S, B, W) and, for each cell (S, C), 1 where there is something to predict."""
-    ids = torch.stack([view.ids for view in views])
-    keep = torch.stack([view.keep for view in views])
-    return ids, _cells(keep[..., 1:]).float()
-
-
-def _cells(columns: Tensor) -> Tensor:
-    """(S, B, L) -> (S, C), columns outermost."""
-    return columns.transpose(1, 2).flatten(1)
-
-
-def _chance(lessons: Sequence[Lesson], samples: int, length: int) -> Tensor:
-    """Uniform random numbers (R, S, M). They belong to a seed, an example and an epoch, and so depend neither on what else is in
-    the batch nor on how it is padded."""
-    of_models = []
-    for lesson in lessons:
-        columns = lesson.views["main"].ids.shape[1] - 1
-        numbers = np.empty((lesson.rows, columns, samples, length), dtype=np.float32)
-        for row, rng in enumerate(generators(lesson.seed + THOUGHTS, lesson.picks)):
-            rng.random(dtype=np.float32, out=numbers[row])
-        of_models.append(torch.from_numpy(numbers).permute(3, 1, 0, 2).flatten(1))
-    return torch.stack(of_models, 1)
+        if not isinstance(thinker.model, QuietForCausalLM):
+            raise ModelError(
+                f"method quiet needs a model whose roles think for themselves, and this is a {type(thinker.model).__name__}; "
+                "set model.tiny.family: roles"
+            )
+        for sentence in self.faults(thinker.model.config.parts).values():
+            raise ModelError(sentence)
+        return thinker.model

@@ -1,7 +1,6 @@
 """From a recipe to a thinker: weights from somewhere or from scratch, tokenizer, tokens of thinking, adapters."""
 
 import re
-import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +68,7 @@ def _written(recipe: "Recipe", examples: Sequence[Example]) -> tuple[list[str], 
         return [], None
     words = task.words() if task.template.kind == "symbolic" else None
     texts = _texts(examples, task.template)
-    if not all(example.text for example in examples):
-        texts.append(string.digits)  # answers may have digits that no training example has
+    texts.append(task.letters())
     return texts, None if words is None else [*words, *_around(task.template)]
 
 

@@ -85,6 +85,13 @@ class QuietForCausalLM(PreTrainedModel):
     config_class = QuietConfig
     base_model_prefix = "networks"
     own_thoughts = True
+    config: QuietConfig  # pyright: ignore[reportIncompatibleVariableOverride]
+    steps: Tensor
+    """Optimizer steps that were taken before the last one."""
+    usual: Tensor
+    """A running mean of thoughts' values."""
+    pressure: Tensor
+    """The bonus on undecided choices, where it follows a target."""
 
     def __init__(self, config: QuietConfig):
         super().__init__(config)

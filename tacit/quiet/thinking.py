@@ -46,7 +46,7 @@ class Thoughts(NamedTuple):
     logp: Tensor
     """(S, M): log-probability of all that was chosen."""
     entropy: Tensor
-    """(S,): the sum of the entropies, in nats, of all choices."""
+    """(S, M): the sum of the entropies, in nats, of its choices."""
     chosen: Tensor
     """(S, M): how many tokens were chosen, a mark that ends the thought among them."""
     ended: Tensor
@@ -67,7 +67,7 @@ def think(mind: Mind, trunk: Trunk, rule: Rule, chance: Tensor) -> Thoughts:
     first = mind.choose(state, chance[0].unflatten(1, (C, rule.samples)), banned)
     tokens = first.tokens.flatten(1)
     opened = state.repeat_interleave(rule.samples, 1) if rule.samples > 1 else state
-    log = _Log(mind, tokens, first.logp.flatten(1), first.entropy.sum(1) * rule.samples, rule)
+    log = _Log(mind, tokens, first.logp.flatten(1), first.entropy.repeat_interleave(rule.samples, 1), rule)
     state = opened
     for step in range(1, rule.length):
         if rule.variable:
@@ -107,7 +107,7 @@ def _none(mind: Mind, state: Tensor, samples: int) -> Thoughts:
         state = state.repeat_interleave(samples, 1)
     read = torch.full((S, C * samples, 1), mind.mark, dtype=torch.long, device=state.device)
     nothing = state.new_zeros(S, C * samples)
-    return Thoughts(read, nothing, nothing.sum(1), nothing.long(), nothing.bool(), state)
+    return Thoughts(read, nothing, nothing, nothing.long(), nothing.bool(), state)
 
 
 def _taken(rows: Tensor, kept: Tensor) -> Tensor:
@@ -147,12 +147,12 @@ class _Log:
     def add(self, step: int, tokens: Tensor, logp: Tensor, entropy: Tensor) -> None:
         if self.rows is None or self.live is None:
             self.read[..., step] = tokens
-            self.logp, self.entropy = self.logp + logp, self.entropy + entropy.sum(1)
+            self.logp, self.entropy = self.logp + logp, self.entropy + entropy
             return
         real = torch.where(self.live, tokens, self.mind.nothing)
         self.read[..., step] = self.read[..., step].scatter(1, self.rows, real)
         self.logp = self.logp.scatter_add(1, self.rows, torch.where(self.live, logp, 0.0))
-        self.entropy = self.entropy + torch.where(self.live, entropy, 0.0).sum(1)
+        self.entropy = self.entropy.scatter_add(1, self.rows, torch.where(self.live, entropy, 0.0))
 
     def thoughts(self, state: Tensor) -> Thoughts:
         mark = self.mind.mark

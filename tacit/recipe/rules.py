@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tacit.models.places import is_folder_name
 from tacit.models.scratch import FAMILIES, Scratch
+from tacit.quiet.roles import Roles
 from tacit.recipe.schema import Model, Recipe
 from tacit.recipe.sources import default_folder, names
 from tacit.recipe.training import Train
@@ -37,6 +38,7 @@ def impossible(recipe: Recipe) -> Iterator[Conflict]:
     yield from _training(recipe.train)
     if recipe.method:
         yield from _thoughts(recipe.train, recipe.thinking())
+        yield from _roles(recipe)
     model, train, evaluation = recipe.model, recipe.train, recipe.eval
     if train.precision == "bf16_weights" and model.dtype == "fp32":
         yield Conflict(
@@ -120,6 +122,26 @@ def _model(model: Model) -> Iterator[Conflict]:
 def _scratch(tiny: Scratch) -> Iterator[Conflict]:
     for name, sentence in tiny.faults().items():
         yield Conflict(sentence, (f"model.tiny.{name}", "model.tiny.hidden", "model.tiny.family"))
+
+
+def _roles(recipe: Recipe) -> Iterator[Conflict]:
+    """A model that thinks for itself and a method that lets it belong together. What weights of a path are is seen when they
+    are read."""
+    tiny, name = recipe.model.tiny, recipe.method.name
+    if tiny is None:
+        return
+    if (tiny.family == "roles") != (name == "quiet"):
+        remedy = f"set method.name: quiet, or model.tiny.family: gru instead of {tiny.family}"
+        if name == "quiet":
+            remedy = "set model.tiny.family: roles, or another method"
+        yield Conflict(
+            f"thoughts before every token are drawn by method quiet in a model of family roles, and neither goes without the "
+            f"other, but these are {name} and {tiny.family}; {remedy}",
+            ("method.name", "model.tiny.family"),
+        )
+    elif name == "quiet":
+        for field, sentence in recipe.method.settings.faults(tiny.roles or Roles()).items():
+            yield Conflict(sentence, (f"method.{field}", "model.tiny.roles"))
 
 
 def _training(train: Train) -> Iterator[Conflict]:

@@ -5,6 +5,7 @@ tasks that make their examples up: train, valid and test cannot share a question
 lives. `Generated` draws them one by one; tasks that draw many at once give candidates themselves.
 """
 
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -97,6 +98,10 @@ class Task(Settings, ABC):
     def words(self) -> list[str] | None:
         """Every word that template kind symbolic can meet, for making a tokenizer; None where words are open-ended."""
         return None
+
+    def letters(self) -> str:
+        """Characters that a tokenizer from scratch must know, whether or not a training example has them."""
+        return string.digits
 
 
 def check_split(split: str) -> None:

@@ -5,6 +5,7 @@ every document that is long enough, so no two pieces share one.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,7 +56,7 @@ class Text(Task):
 
     def examples(self, split: Split) -> list[Example]:
         check_split(split)
-        pieces = self._pieces()
+        pieces = self._kept()
         chosen = self._dealt(len(pieces))[split]
         if not len(chosen):
             raise DataError(
@@ -76,7 +77,15 @@ class Text(Task):
         ends = np.cumsum(sizes)
         return {split: order[end - size : end] for split, size, end in zip(SPLITS, sizes, ends)}
 
-    def _pieces(self) -> list[str]:
+    def letters(self) -> str:
+        return "".join(sorted(set().union(*self._kept())))
+
+    def _kept(self) -> list[str]:
+        files = [] if self.hub else self._files()
+        return _pieces(self.model_dump_json(), tuple(file.stat().st_mtime_ns for file in files if file.exists()))
+
+    def pieces(self) -> list[str]:
+        """The whole text, cut up; `examples` deals it out."""
         documents = self._without_rare(self._documents())
         if self.cut == "blocks":
             text = "".join(documents)
@@ -123,6 +132,12 @@ class Text(Task):
 
         for place, row in hub_rows(str(self.hub), self.config, "train", stream=self.most is not None):
             yield _column(row, self.column, place)
+
+
+@lru_cache(2)
+def _pieces(settings: str, changed: tuple[int, ...]) -> list[str]:
+    """The pieces of a task, for all of its splits, until a file changes."""
+    return Text.model_validate_json(settings).pieces()
 
 
 def _read(file: Path) -> str:

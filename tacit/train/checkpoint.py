@@ -156,7 +156,9 @@ def _load_weights(folder: Path, thinker: Thinker) -> None:
     stored = _stored(folder)
     extra = folder / STATE / "trained.safetensors"
     own = load_file(extra) if extra.exists() else {}
-    for name, p in trainable(thinker).items():
+    # What a model counts while it is trained is no parameter, and goes on counting all the same.
+    counted = {name: buffer for name, buffer in thinker.named_buffers() if name in stored}
+    for name, p in (trainable(thinker) | counted).items():
         if name in own:
             value = own[name]
         elif name in stored:

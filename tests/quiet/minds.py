@@ -6,15 +6,18 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, log_softmax
 
 from tacit.methods.base import Lesson
-from tacit.methods.quiet import Quiet, texts
+from tacit.methods.quiet import Quiet
 from tacit.models.making import make_thinker
 from tacit.models.scratch import Scratch
 from tacit.quiet.model import QuietForCausalLM
 from tacit.quiet.roles import Roles
+from tacit.quiet.texts import texts
 from tacit.recipe.schema import Model
 from tacit.thinking import Thinking
 
 LETTERS = "abcdef"
+QUIET = {"policy": 0.0, "baseline": "null"}
+"""Nothing is learned of thinking, so that one thought of a place is enough."""
 
 
 def small(seed: int = 0, hidden: int = 6, head: str = "linear", double: bool = True, **roles):
@@ -56,14 +59,24 @@ class Plain:
             features = gelu(head.neck["2"](gelu(head.neck["0"](features))))
         return log_softmax(head.out(features), -1)
 
-    def thought(self, prefix: list[int], z: list[int]) -> Tensor:
-        """log p(z | prefix), each token given the ones before it."""
+    def seed(self, prefix: list[int]) -> Tensor:
+        """The state in which a thought begins."""
         state = self._run(1, prefix)[-1]
-        if self.roles.levels:
-            state = state + self.m.reasoner_level.weight[self.level]
-        mark = self.m.config.mark_token_id
-        states = self._run(2, [mark, *z[:-1]], state)
-        return sum(self._said(states[n])[token] for n, token in enumerate(z))
+        return state + self.m.reasoner_level.weight[self.level] if self.roles.levels else state
+
+    def choices(self, prefix: list[int], z: list[int], forgets: bool = False) -> list[Tensor]:
+        """log p(. | prefix, z so far) for each token of z."""
+        state, mark = self.seed(prefix), self.m.config.mark_token_id
+        if not forgets:
+            return [self._said(one) for one in self._run(2, [mark, *z[:-1]], state)]
+        opened = self._run(2, [mark], state)[-1]
+        return [
+            self._said(self._run(2, [token], opened)[-1] if n else opened) for n, token in enumerate([mark, *z[:-1]])
+        ]
+
+    def thought(self, prefix: list[int], z: list[int]) -> Tensor:
+        """log p(z | prefix)."""
+        return sum((told[token] for told, token in zip(self.choices(prefix, z), z)), torch.zeros(()))
 
     def _said(self, state: Tensor) -> Tensor:
         if self.roles.reasoner_head != "shared":
@@ -75,10 +88,7 @@ class Plain:
         mark = self.m.config.mark_token_id
         hidden = self._run(0, prefix)[-1]
         if self.roles.interpreter == "onward":
-            state = self._run(1, prefix)[-1]
-            if self.roles.levels:
-                state = state + self.m.reasoner_level.weight[self.level]
-            other = self._run(2, [mark, *z, mark], state)[-1]
+            other = self._run(2, [mark, *z, mark], self.seed(prefix))[-1]
         else:
             size = self.m.config.reasoner_size
             start = self.m.interpreter_level.weight[self.level] if self.roles.levels else torch.zeros(size).double()

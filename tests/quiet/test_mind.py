@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from minds import Plain, lesson, loss_of, small
+from minds import QUIET, Plain, lesson, small
 
-from tacit.methods.quiet import Quiet, _cells, _chance, _stacked
+from tacit.methods.quiet import Quiet
 from tacit.quiet.mind import Mind
 from tacit.quiet.stack import Stack
+from tacit.quiet.texts import cells, chances, stacked
 from tacit.quiet.thinking import null_thought, think, understand
 
 CASES = {
@@ -27,12 +28,12 @@ CASES = {
 def computed(thinker, method, given):
     """Thoughts of every place, and log-probabilities of them and of what comes next."""
     mind = Mind(thinker.model.config, Stack([thinker.model]))
-    ids, real = _stacked([given.views["main"]])
+    ids, _ = stacked([given.views["main"]])
     trunk = mind.trunk(ids[..., :-1])
     rule = method.rule(thinker.vocab, given.step)
-    thoughts = think(mind, trunk, rule, _chance([given], method.samples, rule.draws).double())
-    like = mind.score(trunk.hidden, understand(mind, thoughts, rule), _cells(ids[..., 1:]))
-    null = mind.score(trunk.hidden, null_thought(mind, trunk, rule), _cells(ids[..., 1:]))
+    thoughts = think(mind, trunk, rule, chances([given], method.samples, rule.draws).double())
+    like = mind.score(trunk.hidden, understand(mind, thoughts, rule), cells(ids[..., 1:]))
+    null = mind.score(trunk.hidden, null_thought(mind, trunk, rule), cells(ids[..., 1:]))
     return ids[0], thoughts, like[0], null[0]
 
 
@@ -43,15 +44,21 @@ def written(thoughts, vocab_size: int, mark: int, row: int, variable: bool):
     return (read if variable and bool(thoughts.ended[0, row]) else read[:-1]), read[:-1]
 
 
-@pytest.mark.parametrize("variable", [False, True], ids=["fixed", "variable"])
 @pytest.mark.parametrize("case", CASES)
+def test_every_thought_alone(case):
+    """Twins: another last token, and a reasoner that forgets, give other numbers."""
+    agrees(case, variable=False)
+
+
+@pytest.mark.parametrize("case", [case for case, roles in CASES.items() if roles.get("interpreter") != "onward"])
+def test_every_thought_of_any_length_alone(case):
+    """Each token is chosen from a state that has read all tokens before it."""
+    agrees(case, variable=True)
+
+
 @torch.no_grad()
-def test_every_thought_alone(case, variable):
-    """Twin: another closing mark, another state or another thought gives other numbers (see the tests below)."""
+def agrees(case: str, variable: bool) -> None:
     fields = dict(CASES[case])
-    if variable and fields.get("interpreter") == "onward":
-        pytest.skip("refused: see test_what_cannot_be") if False else None
-        return
     thinker = small(head=fields.pop("head", "linear"), **fields)
     thinker.model.steps.fill_(50)
     method = Quiet(length=3, samples=2, variable=variable, words_only=False)
@@ -65,9 +72,33 @@ def test_every_thought_alone(case, variable):
         prefix, target = ids[text, : column + 1].tolist(), int(ids[text, column + 1])
         chosen, between = written(thoughts, config.vocab_size, config.mark_token_id, row, variable)
         lengths.add(len(between))
-        assert float(thoughts.logp[0, row]) == pytest.approx(float(plain.thought(prefix, chosen)), abs=1e-12)
+        told = plain.choices(prefix, chosen)
+        logp = float(sum(one[token] for one, token in zip(told, chosen)))
+        entropy = float(-sum((one.exp() * one).sum() for one in told))
+        assert float(thoughts.logp[0, row]) == pytest.approx(logp, abs=1e-12)
+        assert float(thoughts.entropy[0, row]) == pytest.approx(entropy, abs=1e-12)
         assert float(like[row]) == pytest.approx(float(plain.after(prefix, between)[target]), abs=1e-12)
         assert float(null[place]) == pytest.approx(float(plain.after(prefix, [])[target]), abs=1e-12)
         other = [*between[:-1], (between[-1] + 1) % 6] if between else [0]
         assert float(like[row]) != pytest.approx(float(plain.after(prefix, other)[target]), abs=1e-9)
     assert len(lengths) > 1 if variable else lengths == {3}
+
+
+@pytest.mark.parametrize("variable", [False, True], ids=["fixed", "variable"])
+@pytest.mark.parametrize("forgets", [False, True], ids=["remembers", "forgets"])
+@torch.no_grad()
+def test_a_reasoner_that_forgets_chooses_from_its_first_state(variable, forgets):
+    """The mistake of an early experiment is a setting, and not what is computed otherwise."""
+    thinker = small()
+    method = Quiet(length=4, samples=1, variable=variable, forgets=forgets, words_only=False, objective=QUIET)
+    ids, thoughts, *_ = computed(thinker, method, lesson(thinker, rows=2, length=4))
+    plain, config = Plain(thinker.model), thinker.model.config
+    found = []
+    for row in range(thoughts.read.shape[1]):
+        column, text = divmod(row, 2)
+        prefix = ids[text, : column + 1].tolist()
+        chosen, _ = written(thoughts, config.vocab_size, config.mark_token_id, row, variable)
+        logp = sum(told[token] for told, token in zip(plain.choices(prefix, chosen, forgets=True), chosen))
+        found.append((float(thoughts.logp[0, row]), float(logp), len(chosen)))
+    assert all((one == pytest.approx(other, abs=1e-12)) == (forgets or count < 3) for one, other, count in found)
+    assert any(count >= 3 for *_, count in found)

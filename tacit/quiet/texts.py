@@ -1,0 +1,63 @@
+"""Rows of text as tensors, and the random numbers of their thoughts.
+
+Shapes: S models, B texts, W tokens, L = W - 1 places that predict, C = L B cells (columns outermost), T thoughts of a cell.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit.methods.base import Lesson
+from tacit.train.chance import generators
+
+THOUGHTS = 1 << 40
+"""Sets the random numbers of thoughts apart from those of a seed's layouts."""
+
+
+@dataclass
+class Texts:
+    """Rows of text, padded on the right."""
+
+    ids: Tensor  # (B, W)
+    keep: Tensor  # (B, W)
+    learned: float
+
+    def to(self, device) -> "Texts":
+        return replace(self, ids=self.ids.to(device), keep=self.keep.to(device))
+
+
+def texts(rows: Sequence[Sequence[int]], pad: int) -> Texts:
+    """Rows as one rectangle."""
+    ids = np.full((len(rows), max(map(len, rows))), pad, dtype=np.int64)
+    keep = np.zeros(ids.shape, dtype=bool)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)], keep[number, : len(row)] = row, True
+    return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(keep[:, 1:].sum()))
+
+
+def stacked(views: Sequence[Texts]) -> tuple[Tensor, Tensor]:
+    """Ids (S, B, W) and, for each cell (S, C), 1 where there is something to predict."""
+    ids = torch.stack([view.ids for view in views])
+    keep = torch.stack([view.keep for view in views])
+    return ids, cells(keep[..., 1:]).float()
+
+
+def cells(columns: Tensor) -> Tensor:
+    """(S, B, L) -> (S, C), columns outermost."""
+    return columns.transpose(1, 2).flatten(1)
+
+
+def chances(lessons: Sequence[Lesson], samples: int, length: int) -> Tensor:
+    """Uniform random numbers (R, S, C T) for thoughts of so many tokens. They belong to a seed, an example and an epoch, and so
+    depend neither on what else is in the batch nor on how it is padded."""
+    of_models = []
+    for lesson in lessons:
+        view = lesson.views["main"]
+        numbers = np.empty((lesson.rows, view.ids.shape[1] - 1, samples, length), dtype=np.float32)
+        for row, rng in enumerate(generators(lesson.seed + THOUGHTS, lesson.picks)):
+            rng.random(dtype=np.float32, out=numbers[row])
+        of_models.append(torch.from_numpy(numbers).permute(3, 1, 0, 2).flatten(1).to(view.ids.device))
+    return torch.stack(of_models, 1)
