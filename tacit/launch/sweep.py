@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ def sweep(
     out: Path | None = None,
     on: str = "local",
     at_once: int = 1,
+    together: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """Train every point of the grid that is not trained yet; the table, also written as JSON and CSV.
 
-    All recipes are checked before the first run starts. A run that fails is named in the end; the others go on.
+    All recipes are checked before the first run starts. A run that fails is named in the end; the others go on. `together`:
+    runs that differ in the seed only are one job, which trains them side by side.
     """
     launch = resolve(PLACES, on, "place to run")
     points = grid(words)
@@ -41,7 +44,7 @@ def sweep(
         Run(folder / point.name).check_made_by(wanted.model_dump(mode="json"))
     waiting = [point for point in points if not finished(folder / point.name)]
     say(f"{len(points)} runs in {folder}; {len(points) - len(waiting)} of them are there already")
-    jobs = [_job(recipe, point, folder) for point in waiting]
+    jobs = _teams(recipe, waiting, folder) if together else [_job(recipe, point, folder) for point in waiting]
     failed: dict[str, Path] = {}
     logs = {job.name: job.log for job in jobs}
 
@@ -64,6 +67,25 @@ def sweep(
 def _job(recipe: str, point: Point, folder: Path) -> Job:
     words = ["train", recipe, *point.words, "--out", str(folder / point.name), "--resume"]
     return Job(point.name, words, folder / "logs" / f"{point.name}.log")
+
+
+SEED = "train.seed"
+
+
+def _teams(recipe: str, points: Sequence[Point], folder: Path) -> list[Job]:
+    """One job for all points that differ in the seed only."""
+    groups: dict[tuple[str, ...], list[Point]] = {}
+    for point in points:
+        if SEED not in point.varied:
+            raise TacitError(f"side by side stand runs of several seeds; write {SEED}=0,1,2 with --together")
+        groups.setdefault(tuple(word for word in point.words if not word.startswith(f"{SEED}=")), []).append(point)
+    jobs = []
+    for words, members in groups.items():
+        seeds = ",".join(point.varied[SEED] for point in members)
+        name = re.sub(rf"(?<![\w.])({SEED}|seed)={members[0].varied[SEED]}(?=_|$|~)", r"\1={seed}", members[0].name)
+        command = ["train", recipe, *words, "--seeds", seeds, "--out", str(folder / name), "--resume"]
+        jobs.append(Job(name, command, folder / "logs" / f"{name.replace('{seed}', seeds)}.log"))
+    return jobs
 
 
 def finished(folder: Path) -> bool:

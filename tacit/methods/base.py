@@ -109,6 +109,18 @@ class Pacing(Protocol):
     def restore(self, state: dict[str, float]) -> None: ...
 
 
+class Team(Protocol):
+    """Several models in one computation."""
+
+    def losses(self, lessons: Sequence[Lesson], counts: Sequence[dict[str, Any]]) -> list[Loss]:
+        """The loss of each model, with a lesson of its own."""
+        ...
+
+    def share_gradients(self) -> None:
+        """Behind a backward pass: every model's parameters get their own."""
+        ...
+
+
 class Method(Settings, ABC):
     """Abstract or final: no method inherits from another."""
 
@@ -170,6 +182,11 @@ class Method(Settings, ABC):
         """Learn. `counts` are those of the whole optimizer step, over all micro-batches and processes."""
         total = thinker.loss(lesson.views["main"], counts["main"])
         return Loss(total, {"nll": total.detach()})
+
+    def team(self, thinkers: "Sequence[Thinker]") -> "Team | None":
+        """Thinkers whose losses are computed side by side, for methods that can: the numbers are those of one after the other,
+        and small models take little more time than one of them."""
+        return None
 
     def summary(self, parts: dict[str, float]) -> dict[str, float]:
         """The numbers to log, from the parts of a loss after they were summed over micro-batches and processes."""

@@ -20,7 +20,7 @@ from tacit.quiet.mind import Mind, Trunk
 from tacit.quiet.objective import Objective, Values, losses
 from tacit.quiet.roles import Roles
 from tacit.quiet.stack import Stack
-from tacit.quiet.texts import cells, chances, stacked, texts
+from tacit.quiet.texts import aligned, cells, chances, kept, stacked, texts
 from tacit.quiet.thinking import Rule, null_thought, think, understand
 from tacit.vocab import Vocab
 
@@ -41,6 +41,20 @@ class Place(NamedTuple):
     """(S, C)"""
     counted: Tensor
     """(S,)"""
+
+
+class Side(NamedTuple):
+    """Models side by side."""
+
+    method: "Quiet"
+    stack: Stack
+    vocab: Vocab
+
+    def losses(self, lessons: Sequence[Lesson], counts: Sequence[dict[str, Any]]) -> list[Loss]:
+        return self.method.together(self.stack, self.vocab, lessons, counts)
+
+    def share_gradients(self) -> None:
+        self.stack.share_gradients()
 
 
 class Quiet(Method):
@@ -125,19 +139,27 @@ class Quiet(Method):
 
     # -- learning -------------------------------------------------------------------------------------------------------
 
+    def team(self, thinkers: "Sequence[Thinker]") -> "Side":
+        return Side(self, Stack([self._model(thinker) for thinker in thinkers]), thinkers[0].vocab)
+
     def loss(self, thinker: "Thinker", lesson: Lesson, counts: dict[str, Any]) -> Loss:
         return self.together(Stack([self._model(thinker)]), thinker.vocab, [lesson], [counts])[0]
 
     def together(
         self, stack: Stack, vocab: Vocab, lessons: Sequence[Lesson], counts: Sequence[dict[str, Any]]
     ) -> list[Loss]:
-        """The losses of several models side by side, each with a lesson of its own; all lessons are of one shape."""
+        """The losses of several models side by side, each with a lesson of its own; all have equally many texts and stand at
+        the same step."""
         models: list[QuietForCausalLM] = list(stack.models)  # type: ignore[arg-type]
-        roles = models[0].config.parts
+        roles, lessons = models[0].config.parts, aligned(lessons, vocab.pad)
         for model, lesson in zip(models, lessons):
             model.steps.fill_(lesson.step)
         level = lessons[0].step % CYCLE if roles.dropout_cycle else 0
-        mind = Mind(models[0].config, stack, level, models[0].training)
+        dropped = (
+            roles.base_dropout * (level / (CYCLE - 1) if roles.dropout_cycle else 1.0) if models[0].training else 0.0
+        )
+        noise = kept(lessons, models[0].config.hidden_size, dropped) if dropped else None
+        mind = Mind(models[0].config, stack, level, noise)
         ids, real = stacked([lesson.views["main"] for lesson in lessons])
         targets = cells(ids[..., 1:])
         trunk = mind.trunk(ids[..., :-1])

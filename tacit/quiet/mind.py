@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout, gelu
+from torch.nn.functional import gelu
 
 from tacit.quiet.choosing import Chosen, draw, score
 from tacit.quiet.model import QuietConfig
@@ -32,9 +32,11 @@ class Trunk(NamedTuple):
 class Mind:
     """Valid for one pass: it keeps the tables of its networks."""
 
-    def __init__(self, config: QuietConfig, weights: Stack, level: int = 0, training: bool = False):
+    def __init__(self, config: QuietConfig, weights: Stack, level: int = 0, kept: Tensor | None = None):
         self.config, self.weights, self.roles = config, weights, config.parts
-        self.level, self.training = level, training
+        self.level = level
+        self.kept = kept
+        """(S, C, H): what dropout multiplies the base model's part of predictions by."""
         self.mark, self.nothing = config.mark_token_id, config.vocab_size
         self.gate: Tensor | None = None
         """(S, M, 1): how far the last predictions left the base model, where a gate decides that."""
@@ -157,9 +159,8 @@ class Mind:
             return self._last("head", [hidden])
         if roles.join == "alone":
             return self._last("head", [understood.expand(-1, max(understood.shape[1], hidden.shape[1]), -1)])
-        if self.training and roles.base_dropout:
-            share = self.level / 4 if roles.dropout_cycle else 1.0
-            hidden = dropout(hidden, roles.base_dropout * share)
+        if self.kept is not None:
+            hidden = hidden * self.kept
         if roles.join == "concat":
             return self._last("head", [hidden, understood])
         if roles.join == "add":

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad as padded
 
 from tacit.methods.base import Lesson
 from tacit.train.chance import generators
 
-THOUGHTS = 1 << 40
-"""Sets the random numbers of thoughts apart from those of a seed's layouts."""
+THOUGHTS, DROPOUT = 1 << 40, 1 << 41
+"""Set the random numbers of thoughts and of dropout apart from those of a seed's layouts."""
 
 
 @dataclass
@@ -38,6 +39,17 @@ def texts(rows: Sequence[Sequence[int]], pad: int) -> Texts:
     return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(keep[:, 1:].sum()))
 
 
+def aligned(lessons: Sequence[Lesson], pad: int) -> list[Lesson]:
+    """The lessons of several models, padded to one width."""
+    width = max(lesson.views["main"].ids.shape[1] for lesson in lessons)
+
+    def wide(view: Texts) -> Texts:
+        more = (0, width - view.ids.shape[1])
+        return replace(view, ids=padded(view.ids, more, value=pad), keep=padded(view.keep, more, value=False))
+
+    return [replace(lesson, views={"main": wide(lesson.views["main"])}) for lesson in lessons]
+
+
 def stacked(views: Sequence[Texts]) -> tuple[Tensor, Tensor]:
     """Ids (S, B, W) and, for each cell (S, C), 1 where there is something to predict."""
     ids = torch.stack([view.ids for view in views])
@@ -51,13 +63,23 @@ def cells(columns: Tensor) -> Tensor:
 
 
 def chances(lessons: Sequence[Lesson], samples: int, length: int) -> Tensor:
-    """Uniform random numbers (R, S, C T) for thoughts of so many tokens. They belong to a seed, an example and an epoch, and so
-    depend neither on what else is in the batch nor on how it is padded."""
+    """Uniform random numbers (R, S, C T) for thoughts of so many tokens."""
+    return _numbers(lessons, THOUGHTS, samples, length).permute(3, 0, 1, 2).flatten(2)
+
+
+def kept(lessons: Sequence[Lesson], width: int, dropped: float) -> Tensor:
+    """What dropout multiplies by: (S, C, width)."""
+    return (_numbers(lessons, DROPOUT, width) >= dropped).float() / (1.0 - dropped)
+
+
+def _numbers(lessons: Sequence[Lesson], kind: int, *shape: int) -> Tensor:
+    """Uniform random numbers (S, C, …). They belong to a seed, an example and an epoch, and so depend neither on what else is in
+    the batch nor on how it is padded, nor on which models are side by side."""
     of_models = []
     for lesson in lessons:
         view = lesson.views["main"]
-        numbers = np.empty((lesson.rows, view.ids.shape[1] - 1, samples, length), dtype=np.float32)
-        for row, rng in enumerate(generators(lesson.seed + THOUGHTS, lesson.picks)):
-            rng.random(dtype=np.float32, out=numbers[row])
-        of_models.append(torch.from_numpy(numbers).permute(3, 1, 0, 2).flatten(1).to(view.ids.device))
-    return torch.stack(of_models, 1)
+        found = np.empty((lesson.rows, view.ids.shape[1] - 1, *shape), dtype=np.float32)
+        for row, rng in enumerate(generators(lesson.seed + kind, lesson.picks)):
+            rng.random(dtype=np.float32, out=found[row])
+        of_models.append(torch.from_numpy(found).transpose(0, 1).flatten(0, 1).to(view.ids.device))
+    return torch.stack(of_models)

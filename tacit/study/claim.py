@@ -29,6 +29,10 @@ class Arm:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
     """Of the scale's seeds, those that this arm is run with, where not all of them are worth their time."""
+
+    def seeds_of(self, size: "Scale") -> tuple[int, ...]:
+        return tuple(seed for seed in size.seeds if self.seeds is None or seed in self.seeds)
+
     asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Other ways of asking what was trained, each a name and options of `tacit.evaluate`. A rule may judge each as an arm
     called `ARM, NAME`."""

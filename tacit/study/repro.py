@@ -11,6 +11,7 @@ from tacit.study.claim import Claim, Outcome
 from tacit.study.claims import CLAIMS
 from tacit.study.page import make_page, write_page
 from tacit.study.runs import Run
+from tacit.study.teams import train_seeds
 
 RUNS, RESULTS = Path("runs/repro"), Path("docs/results")
 Train = Callable[..., Path]
@@ -25,32 +26,43 @@ def reproduce(
     results: Path = RESULTS,
     train: Train | None = None,
     evaluate: Evaluate | None = None,
+    overrides: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
     """The page's JSON file. One run folder for each arm and seed lies below `runs`. `train` and `evaluate` are the project's
-    own unless given."""
+    own unless given. `overrides` are fields of every recipe, such as where its data are."""
     chosen: Claim = resolve(CLAIMS, claim, "claim") if isinstance(claim, str) else claim
     size = chosen.scale(scale)
+    places = {
+        name: {seed: runs / chosen.name / scale / f"{name}-{seed}" for seed in arm.seeds_of(size)}
+        for name, arm in chosen.arms.items()
+    }
+    settings = {name: {**arm.overrides, **size.overrides, **(overrides or {})} for name, arm in chosen.arms.items()}
+    for name, arm in chosen.arms.items():
+        for seed, folder in places[name].items():
+            if folder.exists():
+                wanted = load(arm.recipe, settings[name] | {"train.seed": seed}).recipe
+                Run(folder).check_made_by(wanted.model_dump(mode="json"))
     if train is None:
         from tacit.train import train  # pyright: ignore[reportMissingImports, reportAssignmentType]
+
+        for name, arm in chosen.arms.items():
+            train_seeds(arm.recipe, settings[name], places[name], say)
     if evaluate is None:
         from tacit.evaluate import evaluate
     told: list[dict[str, Any]] = []
     outcomes: list[Outcome] = []
     for seed in size.seeds:
         for name, arm in chosen.arms.items():
-            if arm.seeds is not None and seed not in arm.seeds:
+            if seed not in places[name]:
                 continue
-            overrides = {**arm.overrides, **size.overrides, "train.seed": seed}
-            folder = runs / chosen.name / scale / f"{name}-{seed}"
-            if folder.exists():
-                Run(folder).check_made_by(load(arm.recipe, overrides).recipe.model_dump(mode="json"))
-            run = Run(Path(train(arm.recipe, overrides, out=folder, resume=True)))  # type: ignore[misc]
+            given = settings[name] | {"train.seed": seed}
+            run = Run(Path(train(arm.recipe, given, out=places[name][seed], resume=True)))  # type: ignore[misc]
             metrics = _metrics(run)
             say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")
             answers = asked(run, arm.asked, evaluate)
             told.append(
-                {"arm": name, "recipe": arm.recipe, "overrides": overrides, "seed": seed, "metrics": metrics}
+                {"arm": name, "recipe": arm.recipe, "overrides": given, "seed": seed, "metrics": metrics}
                 | ({"asked": answers} if answers else {})
             )
             outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))

@@ -23,6 +23,8 @@ class Console:
         self.shown = self.started + QUIET - EVERY
         self.tokens = 0
         self.live: Live | None = None
+        self.prefix = ""
+        """Before every sentence, where several runs speak."""
 
     def __enter__(self) -> "Console":
         return self
@@ -34,7 +36,7 @@ class Console:
     def say(self, sentence: str) -> None:
         """One line that stays."""
         if self.speaks:
-            self.terminal.print(Text(sentence), soft_wrap=True)
+            self.terminal.print(Text(self.prefix + sentence), soft_wrap=True)
 
     def step(self, step: int, loss: float, tokens: int) -> None:
         """A step is done; show where the run stands if it is time."""
@@ -55,7 +57,7 @@ class Console:
         """Loss, speed and time left."""
         left = seconds / max(1, step - self.begin) * (self.steps - step)
         speed = self.tokens / max(seconds, 1e-9)
-        return f"step {step}/{self.steps}  loss {loss:.4f}  {speed:,.0f} tokens/s  {duration(left)} left"
+        return f"{self.prefix}step {step}/{self.steps}  loss {loss:.4f}  {speed:,.0f} tokens/s  {duration(left)} left"
 
 
 def duration(seconds: float) -> str:

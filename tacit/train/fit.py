@@ -29,6 +29,7 @@ from tacit.train.begin import (
 )
 from tacit.train.checkpoint import Position
 from tacit.train.console import Console, duration
+from tacit.train.data import Pick
 from tacit.train.feed import Feed
 from tacit.train.folder import RunFolder
 from tacit.train.manifest import manifest, now
@@ -156,25 +157,43 @@ class Loop:
         at = self.position
         clock = time.monotonic() - at.seconds
         with self.console:
-            # A run that was stopped at a step in which an evaluation was due still owes it.
-            if 0 < at.step < self.steps and self._due(self.recipe.eval.every) and at.evaluated != at.step:
-                self.assess(at.stage)
-            while at.step < self.steps:
-                outcome = self.step()
-                at.seconds = time.monotonic() - clock
-                self.log(outcome)
+            self.settle()
+            while not self.done:
+                picks = self.next()
+                outcome = self.stepper.take(at.step + 1, picks, self.stage)
+                self.learned(outcome, picks, time.monotonic() - clock)
                 stop = self.ranks.any(bool(stopping.signal) or stopping.late)
-                if at.step == self.steps:
-                    break
-                better = not stop and self._due(self.recipe.eval.every) and self.assess(at.stage)
-                if stop or self._due(self.train.save_every) or (better and self.train.save_every):
-                    self.save()
-                if stop:
-                    return self._stop(bool(stopping.signal))
+                self.between(stop)
+                if stop and not self.done:
+                    return self.stop(bool(stopping.signal))
             self.finish()
 
-    def step(self) -> Outcome:
-        """One step, in the stage that is due."""
+    @property
+    def done(self) -> bool:
+        return self.position.step >= self.steps
+
+    def settle(self) -> None:
+        """A run that was stopped at a step in which an evaluation was due still owes it."""
+        at = self.position
+        if 0 < at.step < self.steps and self._due(self.recipe.eval.every) and at.evaluated != at.step:
+            self.assess(at.stage)
+
+    def between(self, stop: bool) -> None:
+        """What is due between two steps."""
+        if self.done:
+            return
+        better = not stop and self._due(self.recipe.eval.every) and self.assess(self.stage)
+        if stop or self._due(self.train.save_every) or (better and self.train.save_every):
+            self.save()
+
+    @property
+    def stage(self) -> int:
+        """That of the step under way, or of the last one."""
+        assert self.position.stage is not None
+        return self.position.stage
+
+    def next(self) -> list[Pick]:
+        """The examples of the next step, in the stage that is due."""
         at, train = self.position, self.train
         epoch = self.feed.epoch(at)
         stage = self._stage()
@@ -191,15 +210,19 @@ class Loop:
         set_rate(self.optimizer, self.rate)
         if not self.thinker.training:
             self.thinker.train()
-        picks = self.feed.picks(at, stage)
-        outcome = self.stepper.take(at.step + 1, picks, stage)
+        return self.feed.picks(at, stage)
+
+    def learned(self, outcome: Outcome, picks: Sequence[Pick], seconds: float) -> None:
+        """A step was taken; `seconds` are those of the run so far."""
+        at = self.position
         at.seen += len(picks)
         if self.pacing and outcome is not SKIPPED:
             self.pacing.observe(outcome.parts)
             at.pacing = self.pacing.state()
         at.step, at.tokens, at.micro = at.step + 1, at.tokens + outcome.tokens, self.stepper.micro
+        at.seconds = seconds
         self.console.step(at.step, outcome.loss, outcome.tokens)
-        return outcome
+        self.log(outcome)
 
     def _stage(self) -> int:
         return self.pacing.stage if self.pacing else self.feed.stage(self.position)
@@ -268,7 +291,8 @@ class Loop:
 
     # -- ending ---------------------------------------------------------------------------------------------------------
 
-    def _stop(self, signalled: bool) -> None:
+    def stop(self, signalled: bool) -> None:
+        """Close the books of a run that was saved before its end."""
         at = self.position
         if self.ranks.main:
             self.folder.note({"status": "stopped", "step": at.step, "stopped": now()})

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tacit.errors import TacitError
 from tacit.recipe import load
 from tacit.recipe.schema import Recipe
 
@@ -49,6 +50,39 @@ def train(
     from tacit.train.chain import train_chain
 
     return train_chain(recipe, resume, time_limit, one)
+
+
+def train_together(
+    name_or_path: str | Path,
+    overrides: Overrides,
+    seeds: Sequence[int],
+    folders: Sequence[Path],
+    *,
+    resume: "Resume" = None,
+    tiny: bool = False,
+    time_limit: float | None = None,
+) -> list[Path]:
+    """Train a recipe with several seeds side by side, each as if it were alone, and return their run folders."""
+    from tacit.models.making import thinker_from_recipe
+    from tacit.train.team import Member, fit_team
+    from tacit.train.token_cache import encode_cached
+
+    recipes = [
+        load(name_or_path, _with(_with(overrides, {"run.folder": str(folder)}), {"train.seed": seed}), tiny=tiny).recipe
+        for seed, folder in zip(seeds, folders, strict=True)
+    ]
+    first = recipes[0]
+    if first.run.after is not None:
+        raise TacitError("run.after: a chain of runs is trained seed by seed; leave --seeds and --together out")
+    task = first.resolved_task()
+    examples = list(islice(task.examples("train"), first.train.limit))
+    thinkers = [thinker_from_recipe(recipe, examples) for recipe in recipes]
+    members = [
+        Member(recipe, thinker, folder, evaluation(recipe, folder))
+        for recipe, thinker, folder in zip(recipes, thinkers, folders)
+    ]
+    encoded = encode_cached(examples, thinkers[0].tokenizer, task.template)
+    return fit_team(members, first.method.settings, encoded, resume=resume, time_limit=time_limit)
 
 
 def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: OnLine | None) -> Path:
@@ -100,7 +134,7 @@ def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
     return evaluate
 
 
-def _with(overrides: Overrides, more: Mapping[str, str | None]) -> Overrides:
+def _with(overrides: Overrides, more: Mapping[str, Any]) -> Overrides:
     if isinstance(overrides, Mapping):
         return {**overrides, **more}
     return [*overrides, *(f"{path}={json.dumps(value)}" for path, value in more.items())]

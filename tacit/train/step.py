@@ -35,15 +35,15 @@ class Learner(nn.Module):
         super().__init__()
         self.method, self.thinker, self.bf16, self.world = method, thinker, bf16, world
 
-    def _arithmetic(self) -> torch.autocast:
+    def arithmetic(self) -> torch.autocast:
         return torch.autocast(self.thinker.device.type, torch.bfloat16, enabled=self.bf16)
 
     def act(self, lesson: Lesson) -> Lesson:
-        with self._arithmetic():
+        with self.arithmetic():
             return self.method.rollout(self.thinker, replace(lesson, world=self.world))
 
     def forward(self, lesson: Lesson, counts: dict[str, float]) -> Loss:
-        with self._arithmetic():
+        with self.arithmetic():
             return self.method.loss(self.thinker, lesson, counts)
 
 
@@ -64,6 +64,18 @@ SKIPPED = Outcome(0.0, 0.0, {}, 0)
 
 KINDS = {"steps": "thought_tokens", "frontier": "thought_tokens", "pause": "pauses", "thought": "latents"}
 """Under which name of metrics.jsonl the tokens of a segment are counted, as a mean of the step's rows."""
+
+
+class Prepared(NamedTuple):
+    """The lessons of an update, before anything is learned from them."""
+
+    made: list[Lesson]
+    counts: dict[str, float]
+    """What their losses are divided by."""
+    thoughts: dict[str, float]
+    """Tokens of each kind of thought, a mean of the rows."""
+    tokens: int
+    weight: float
 
 
 class Stepper:
@@ -110,7 +122,7 @@ class Stepper:
         with smaller micro-batches."""
         drawn = random_state() if self.train.micro_batch == "auto" else None
         while True:
-            acted = self._in_memory(lambda: self._act(rows))
+            acted = self.in_memory(lambda: self._act(rows))
             if not self.ranks.any(acted is None):
                 assert acted is not None
                 outcome = self._attempt(acted[0], rows, weight)
@@ -119,6 +131,17 @@ class Stepper:
             self._shrink()
             assert drawn is not None
             restore_random(drawn)
+
+    def prepare(self, step: int, picks: Sequence[Pick], stage: int) -> Prepared:
+        """The lessons of a step whose gradients somebody else computes, before `conclude`."""
+        self.step = step - 1
+        rows, weight = self.lay_out(picks, stage)
+        [made] = self._act(rows)
+        return self._counted(made, rows, weight)
+
+    def conclude(self, step: int, prepared: Prepared, parts: dict[str, float]) -> Outcome:
+        """The update, from gradients that are there."""
+        return self._update(step, self._outcome(prepared, parts))
 
     def _update(self, step: int, outcome: Outcome) -> Outcome:
         self.ranks.sum_gradients(self.parameters)
@@ -149,17 +172,23 @@ class Stepper:
     def _attempt(self, made: list[Lesson], rows: Rows | Shaped, weight: float) -> Outcome | None:
         """Gradients of all micro-batches of an update; None where memory ran out on any process."""
         self.optimizer.zero_grad(set_to_none=True)
-        counts = self.ranks.sum(_total(made, weight) | _thoughts(rows, weight))
-        tokens, laid = int(counts.pop("tokens")), counts.pop("laid")
-        thoughts = {name: counts.pop(name) / laid for name in dict.fromkeys(KINDS.values())}
-        parts = self._in_memory(lambda: self._backward(made, counts, weight))
+        prepared = self._counted(made, rows, weight)
+        parts = self.in_memory(lambda: self._backward(made, prepared.counts, weight))
         if self.ranks.any(parts is None):
             return None
         assert parts is not None
-        parts = self.ranks.sum(parts)
+        return self._outcome(prepared, self.ranks.sum(parts))
+
+    def _counted(self, made: list[Lesson], rows: Rows | Shaped, weight: float) -> Prepared:
+        counts = self.ranks.sum(_total(made, weight) | _thoughts(rows, weight))
+        tokens, laid = int(counts.pop("tokens")), counts.pop("laid")
+        thoughts = {name: counts.pop(name) / laid for name in dict.fromkeys(KINDS.values())}
+        return Prepared(made, counts, thoughts, tokens, weight)
+
+    def _outcome(self, prepared: Prepared, parts: dict[str, float]) -> Outcome:
         loss, told = parts.pop("loss"), self.learner.method.summary(parts)
-        written = {name: mean for name, mean in thoughts.items() if mean or name == "thought_tokens"}
-        return Outcome(loss, 0.0, written | told, tokens)
+        written = {name: mean for name, mean in prepared.thoughts.items() if mean or name == "thought_tokens"}
+        return Outcome(loss, 0.0, written | told, prepared.tokens)
 
     def _act(self, rows: Rows | Shaped) -> list[list[Lesson]]:
         """The lessons of each update, acted out."""
@@ -181,11 +210,10 @@ class Stepper:
         for lesson in made:
             loss = self.learner(lesson, counts)
             (loss.total * weight if weight != 1.0 else loss.total).backward()
-            for name, part in (loss.parts | {"loss": loss.total}).items():
-                sums[name] = sums.get(name, 0.0) + part.detach() * weight
-        return dict(zip(sums, torch.stack(list(sums.values())).tolist()))
+            add_up(sums, loss, weight)
+        return numbers(sums)
 
-    def _in_memory(self, work: Callable[[], T]) -> T | None:
+    def in_memory(self, work: Callable[[], T]) -> T | None:
         """The result of the work, or None if memory ran out."""
         try:
             return work()
@@ -211,6 +239,17 @@ class Stepper:
             )
         self.say(f"memory ran out with micro-batches of {self.micro}; going on with {smaller}")
         self.micro = smaller
+
+
+def add_up(sums: dict[str, torch.Tensor], loss: Loss, weight: float = 1.0) -> None:
+    """One more micro-batch of a step."""
+    for name, part in (loss.parts | {"loss": loss.total}).items():
+        sums[name] = sums.get(name, 0.0) + part.detach() * weight
+
+
+def numbers(sums: dict[str, torch.Tensor]) -> dict[str, float]:
+    """All sums, in one journey from the device."""
+    return dict(zip(sums, torch.stack(list(sums.values())).tolist()))
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:
