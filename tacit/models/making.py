@@ -90,6 +90,10 @@ def make_thinker(
         tokenizer = _own_tokenizer(model, texts, words)
         vocab = add_tokens(tokenizer, tokens, model.tokens)
         base: Any = build(model.tiny, len(tokenizer), eos=vocab.eos, pad=vocab.pad, seed=seed)
+        if model.parts is not None:
+            from tacit.quiet.parts import take_parts
+
+            take_parts(base, tokenizer, model.parts)
         base.to(_dtype(model, precision))
         if model.lora is not None:
             base = add_lora(base, model.lora, _trained_rows(vocab, tokenizer, model))

@@ -164,7 +164,9 @@ class Mind:
         if roles.join == "concat":
             return self._last("head", [hidden, understood])
         if roles.join == "add":
-            return self._last("head", [_sum(hidden, linear(self.weights, "down", understood))])
+            for stage in range(len(self.weights.models[0].down)):  # type: ignore[arg-type]
+                understood = linear(self.weights, f"down.{stage}", understood)
+            return self._last("head", [_sum(hidden, understood)])
         return self._last("head", [self._gated(hidden, understood)])
 
     def _gated(self, hidden: Tensor, understood: Tensor) -> Tensor:

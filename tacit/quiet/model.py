@@ -69,6 +69,14 @@ class Head(nn.Module):
         self.out = nn.Linear(MLP if kind == "mlp" else size, out)
 
 
+def _halved(wide: int, narrow: int) -> list[int]:
+    """Widths from one to the other, each half of the one before."""
+    widths = [wide]
+    while widths[-1] >= 2 * narrow:
+        widths.append(max(narrow, widths[-1] // 2))
+    return widths if widths[-1] == narrow else [*widths, narrow]
+
+
 class Gate(nn.Module):
     """How far a prediction leaves the base model, and where to."""
 
@@ -132,7 +140,8 @@ class QuietForCausalLM(PreTrainedModel):
         elif size != self.features:
             self.adapter = nn.Linear(size, self.features)
         if roles.join == "add":
-            self.down = nn.Linear(size, base)
+            widths = _halved(size, base) if roles.halving else [size, base]
+            self.down = nn.ModuleList(nn.Linear(wide, narrow) for wide, narrow in zip(widths, widths[1:]))
         elif roles.join in ("gate", "warm_gate"):
             self.gate = Gate(base, size)
         if roles.judge:

@@ -12,8 +12,8 @@ ROLES = ("base", "base reasoner", "reasoner", "interpreter")
 
 
 def _canonical(letters: str) -> str:
-    """The same sharing with letters in the order of their first use: BBAC is AABC."""
-    names: dict[str, str] = {}
+    """The same sharing with A for what most roles share, and other letters in the order of their first use: CBBD is BAAC."""
+    names = {max(letters, key=letters.count): "A"}
     return "".join(names.setdefault(letter, "ABCD"[len(names) % 4]) for letter in letters)
 
 
@@ -51,6 +51,9 @@ class Roles(Settings):
     """Where a warm gate is held at first."""
     gate_half_life: float = Field(default=135.0, gt=0)
     """Steps after which half of that hold is gone."""
+    halving: bool = False
+    """With join: add, the interpreter's part comes to the width of the base model in several matrices, each half as wide as the
+    one before, instead of one."""
     judge: bool = False
     """A learned guess of what a thought is worth, from the base model's state and the interpreter's."""
 
@@ -60,8 +63,8 @@ class Roles(Settings):
         if value not in SHARINGS:
             same = f"; the same sharing is written {_canonical(value)}" if len(value) == 4 and value.isalpha() else ""
             raise ValueError(
-                f"groups are four letters for {', '.join(ROLES)}, each new one the next of the alphabet{same}. All sharings: "
-                f"{', '.join(SHARINGS)}"
+                f"groups are four letters for {', '.join(ROLES)}: A for what most of them share, and the next of the alphabet "
+                f"for each other one{same}. All sharings: {', '.join(SHARINGS)}"
             )
         return value
 
@@ -73,7 +76,7 @@ class Roles(Settings):
         if len(shared) > 1 and width != base:
             found["groups"] = (
                 f"{self.groups} lets {' and '.join(shared)} be one network, but the base model is {base} wide and the others "
-                f"{width}: set reasoner: {base}, or groups that begin with a letter of their own, such as ABBB"
+                f"{width}: set reasoner: {base}, or groups in which the base model has a letter of its own, such as BAAA"
             )
         if self.reasoner_head == "shared" and self.join in ("concat", "alone"):
             fits = self.join == "alone" and width == base
@@ -87,8 +90,27 @@ class Roles(Settings):
                 f"onward goes on from the reasoner's state, which another network (groups: {self.groups}) cannot read: set "
                 "groups whose last two letters are equal, or interpreter: afresh"
             )
+        if self.halving and (self.join != "add" or width < 2 * base):
+            found["halving"] = (
+                f"there is nothing to halve between a reasoner that is {width} wide and a base model that is {base} wide with "
+                f"join: {self.join}: set join: add and a reasoner at least twice as wide, or halving: false"
+            )
         if self.join == "alone" and self.base_dropout:
             found["base_dropout"] = (
                 "nothing of the base model reaches the prediction with join: alone: set base_dropout: 0"
             )
         return found
+
+
+class Parts(Settings):
+    """Runs (or model folders) whose weights some roles begin with; what is left out is drawn."""
+
+    base: str | None = None
+    """The base model and what predicts from it: embedding, recurrent layer, head and levels of a run of the same widths."""
+    reasoner: str | None = None
+    """The reasoner's embedding, recurrent layer and head, which become those of this run's base model."""
+    base_reasoner: str | None = None
+    """The base reasoner's embedding and recurrent layer, which become those of this run's base model."""
+
+    def given(self) -> dict[str, str]:
+        return self.model_dump(exclude_none=True)

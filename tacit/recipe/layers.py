@@ -14,7 +14,7 @@ from tacit.recipe.reader import Layer, flatten, put
 from tacit.registry import resolve
 
 RIVALS = [
-    ("model.path", "model.tiny", ["model.tokenizer", "model.vocabulary"]),
+    ("model.path", "model.tiny", ["model.tokenizer", "model.vocabulary", "model.parts"]),
     ("model.tiny", "model.path", ["model.revision", "model.init_tokens", "model.fresh", "model.positions"]),
     ("train.steps", "train.epochs", []),
     ("train.epochs", "train.steps", []),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tacit.models.places import is_folder_name
 from tacit.models.scratch import FAMILIES, Scratch
-from tacit.quiet.roles import Roles
+from tacit.quiet.roles import Parts, Roles
 from tacit.recipe.schema import Model, Recipe
 from tacit.recipe.sources import default_folder, names
 from tacit.recipe.training import Train
@@ -96,6 +96,11 @@ def _model(model: Model) -> Iterator[Conflict]:
             "adapters stand beside the base as it was published, so neither its positions nor its weights can be other "
             "ones; set model.lora: null",
             ("model.lora", "model.positions", "model.fresh"),
+        )
+    if model.parts is not None and (model.tiny is None or model.tiny.family != "roles"):
+        yield Conflict(
+            "only models of family roles are made of parts; set model.parts: null, or model.tiny.family: roles",
+            ("model.parts", "model.tiny.family"),
         )
     if model.train_only is not None and model.lora is not None:
         yield Conflict(
@@ -209,6 +214,9 @@ def absent(recipe: Recipe) -> Iterator[Conflict]:
             maker = next((name for name in names() if f"{given}/".startswith(f"{default_folder(name)}/")), None)
             remedy = f"; train it first with tacit train {maker}" if maker else ""
             yield Conflict(f"{given} does not exist{remedy}", (path,))
+    for name, given in (recipe.model.parts or Parts()).given().items():
+        if is_folder_name(given) and not Path(given).expanduser().exists():
+            yield Conflict(f"{given} does not exist; train it first", (f"model.parts.{name}",))
     if recipe.train.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
         yield Conflict("adamw_8bit needs the package bitsandbytes; install it, or set adamw", ("train.optimizer",))
     track = recipe.train.track

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from tacit import example
 from tacit.models.scratch import Scratch
+from tacit.quiet.roles import Parts
 from tacit.recipe.choice import MethodChoice, TaskChoice
 from tacit.recipe.training import Count, Eval, Positive, Share, Train, no_half
 from tacit.settings import Settings
@@ -38,6 +39,8 @@ class Model(Settings):
     """Branch, tag or commit of a hub id."""
     tiny: Scratch | None = None
     """A model from scratch instead of a path."""
+    parts: Parts | None = None
+    """Roles of a model from scratch that begin with what other runs have learned."""
     tokenizer: str = "auto"
     """auto: the model's own, and characters for a model from scratch. character, word or bpe: built from the training
     examples, for a model from scratch. Anything else is a folder or a hub id."""

@@ -1,7 +1,7 @@
 """The optimizer: what is learned and what decays, which learning rate a step has, what is forgotten when a stage changes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import import_module
 
@@ -53,38 +53,47 @@ def _last_block(thinker: Thinker) -> nn.Module:
     return lists[0][-1] if lists else nn.Module()
 
 
-def _nothing_matches(pattern: str, names: list[str]) -> TacitError:
-    if pattern == "last_block":
+def _nothing_matches(pattern: str, names: list[str], field: str = "model.train_only") -> TacitError:
+    if pattern == "last_block" and field == "model.train_only":
         return TacitError(
             "model.train_only: last_block: the layers of this model are no separate modules; name parameters instead, such as "
             f"{', '.join(names[-SHOWN:])}"
         )
     listed = ", ".join(names[:SHOWN]) + (f", … ({len(names)} in all)" if len(names) > SHOWN else "")
+    parts = ["head", "last_block"] if field == "model.train_only" else []
     return TacitError(
-        f"model.train_only: no parameter's name matches {pattern!r}{nearest(pattern, ['head', 'last_block', *names])}. Set "
-        f"head, last_block, or a pattern such as *.mlp.* for names like {listed}"
+        f"{field}: no parameter's name matches {pattern!r}{nearest(pattern, [*parts, *names])}. Set "
+        f"{', '.join([*parts, ''])}{'or ' * bool(parts)}a pattern such as *.mlp.* for names like {listed}"
     )
 
 
-def parameter_groups(module: nn.Module, decay: float) -> list[dict]:
-    """Matrices decay; vectors (biases, norms) and embeddings do not.
+def parameter_groups(module: nn.Module, decay: float, factors: Mapping[str, float] | None = None) -> list[dict]:
+    """Matrices decay; vectors (biases, norms) and embeddings do not. `factors` on the learning rate are given by patterns of
+    names.
 
     An embedding's row is learned only where its token occurs. Decay would shrink the others all the same: the thought
     tokens' rows among them, as long as a curriculum does without thoughts.
     """
     tables = {id(p) for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
-    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-    for name, p in trainable(module).items():
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    learned = trainable(module)
+    for pattern in factors or ():
+        if not any(fnmatchcase(name, pattern) for name in learned):
+            raise _nothing_matches(pattern, list(learned), "train.lr_of")
+    for name, p in learned.items():
         # Adapters keep the rows of added tokens in a small table of their own.
         row_table = id(p) in tables or "trainable_tokens" in name
-        groups[p.ndim >= 2 and not row_table].append(p)
-    found = [{"params": groups[True], "weight_decay": decay}, {"params": groups[False], "weight_decay": 0.0}]
-    return [group for group in found if group["params"]]
+        factor = [1.0, *(factor for pattern, factor in (factors or {}).items() if fnmatchcase(name, pattern))][-1]
+        groups.setdefault((p.ndim >= 2 and not row_table, factor), []).append(p)
+    return [
+        {"params": groups[decays, factor], "weight_decay": decay if decays else 0.0, "factor": factor}
+        for decays, factor in sorted(groups, key=lambda group: (not group[0], group[1]))
+    ]
 
 
 def make_optimizer(module: nn.Module, train: Train) -> torch.optim.Optimizer:
     """AdamW, over everything that is learned."""
-    groups = parameter_groups(module, train.weight_decay)
+    groups = parameter_groups(module, train.weight_decay, train.lr_of)
     if not groups:
         raise TacitError("no parameter is learned: the whole model is frozen. Set model.lora, or train all weights")
     if train.optimizer == "adamw":
@@ -111,7 +120,7 @@ def learning_rate(train: Train, step: int, steps: int, began: int) -> float:
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]
 
 
 def forget(optimizer: torch.optim.Optimizer) -> None:

@@ -102,7 +102,9 @@ class Plain:
         if join == "alone":
             return other
         if join == "add":
-            return hidden + m.down(other)
+            for layer in m.down:
+                other = layer(other)
+            return hidden + other
         both = torch.cat([m.gate.base_norm(hidden), m.gate.other_norm(other)])
         mixed = m.gate.mixed["2"](gelu(m.gate.mixed["0"](both)))
         weight = m.gate.weight["2"](gelu(m.gate.weight["0"](both)))

@@ -16,6 +16,7 @@ CASES = {
     "add, another width": {"join": "add", "reasoner": 4},
     "add, shared head": {"join": "add", "reasoner_head": "shared"},
     "add, shared head through an adapter": {"join": "add", "reasoner_head": "shared", "reasoner": 4},
+    "add, halved again and again": {"join": "add", "reasoner": 13, "halving": True},
     "gate": {"join": "gate", "reasoner": 4},
     "warm gate": {"join": "warm_gate", "gate_start": 0.6},
     "alone, no levels": {"join": "alone", "levels": 0, "groups": "AAAA", "reasoner_head": "shared"},

@@ -3,6 +3,7 @@
 import pytest
 
 from tacit.errors import TacitError
+from tacit.quiet.roles import SHARINGS
 from tacit.recipe import FaultyRecipe, load
 
 BASE = {"task.name": "text", "task.path": "text.txt", "method.name": "quiet", "model.tiny.family": "roles"}
@@ -10,6 +11,11 @@ BASE |= {"train.steps": 1, "model.tiny.hidden": 8}
 
 REFUSED = {
     "letters that are not canonical": ({"model.tiny.roles.groups": "BBAA"}, "the same sharing is written AABB"),
+    "letters in the order of their first use": (
+        {"model.tiny.roles.groups": "ABBC"},
+        "the same sharing is written BAAC",
+    ),
+    "halving what is narrow": ({"model.tiny.roles.halving": True, "model.tiny.roles.join": "add"}, "nothing to halve"),
     "letters that are none": ({"model.tiny.roles.groups": "AAX"}, "groups are four letters"),
     "one network of two widths": (
         {"model.tiny.roles.groups": "AABA", "model.tiny.roles.reasoner": 4},
@@ -42,6 +48,11 @@ def test_refused(case):
         load("fragments/gpt2", BASE | fields, disk=False)
     [fault] = caught.value.faults
     assert sentence in fault.sentence
+
+
+def test_there_are_fifteen_sharings():
+    published = "AAAA AAAB AABA ABAA BAAA AABB ABAB ABBA AABC ABAC ABCA BAAC BACA BCAA ABCD"
+    assert set(SHARINGS) == set(published.split())
 
 
 def test_what_is_left_is_taken():

@@ -8,7 +8,7 @@ from small_runs import make_recipe, make_thinker, run, same, weights
 
 from tacit.errors import TacitError
 from tacit.train import fit as loop
-from tacit.train.optim import forget, learning_rate, make_optimizer, parameter_groups
+from tacit.train.optim import forget, learning_rate, make_optimizer, parameter_groups, set_rate
 
 
 def rates(**train):
@@ -103,3 +103,19 @@ def test_when_the_optimizer_forgets(tmp_path, monkeypatch, rule, expected):
 def test_forgetting_changes_what_is_learned(tmp_path):
     never = weights(run(tmp_path / "a", make_recipe()))
     assert not same(never, weights(run(tmp_path / "b", make_recipe(reset_optimizer="stage"))))
+
+
+def test_some_parameters_learn_at_another_rate():
+    """The last pattern that matches counts; every step's rate is multiplied, and nothing is left out."""
+    thinker = make_thinker()
+    train = make_recipe(lr=1e-2, lr_of={"*.h.0.*": 4.0, "*.mlp.*": 0.5}).train
+    optimizer = make_optimizer(thinker, train)
+    set_rate(optimizer, 1e-3)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    named = dict(thinker.named_parameters())
+    assert rates.keys() == {id(p) for p in named.values()}
+    for name, p in named.items():
+        factor = 0.5 if ".mlp." in name else 4.0 if ".h.0." in name else 1.0
+        assert rates[id(p)] == pytest.approx(1e-3 * factor)
+    with pytest.raises(TacitError, match="no parameter's name matches 'networks"):
+        make_optimizer(thinker, make_recipe(lr_of={"networks.B.*": 2.0}).train)
