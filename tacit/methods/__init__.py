@@ -12,5 +12,6 @@ METHODS: dict[str, object] = {
     "superposition": "tacit.methods.superposition:Superposition",
     "distill": "tacit.methods.distill:Distill",
     "grpo": "tacit.methods.grpo:Grpo",
+    "plain": "tacit.methods.plain:Plain",
     "quiet": "tacit.methods.quiet:Quiet",
 }

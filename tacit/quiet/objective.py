@@ -9,73 +9,11 @@ Shapes: S models, C cells, T thoughts of a cell. Losses are sums over cells of m
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from tacit.settings import Settings
-
-
-class Objective(Settings):
-    """How predictions and thoughts are learned."""
-
-    goal: Literal["elbo", "log_mean", "trice"] = "elbo"
-    """elbo: the mean of log p(next | thought). log_mean: the log of the mean of p(next | thought) over the thoughts of a cell.
-    trice: the gradient of log p(next) itself, by a Markov chain over a cell's thoughts whose stationary distribution is that of
-    thoughts given what came next."""
-    policy: float = 1.0
-    """Weight of learning to think: 0 never changes the reasoner, -1 teaches it to think badly."""
-    nll: float = Field(default=1.0, ge=0)
-    """Weight of learning to predict."""
-    learned: int | None = Field(default=None, ge=1)
-    """Thoughts of a cell that the prediction learns from; left out: all of them."""
-    baseline: Literal["loo", "mean", "null", "ema"] = "loo"
-    """What a thought is compared with. loo: the mean of the cell's other thoughts. mean: of all of them, its own included, which
-    shrinks the gradient by (T - 1) / T. null: the empty thought. ema: a running mean over all cells."""
-    memory: float = Field(default=0.99, ge=0, lt=1)
-    """Weight of the past in the baseline ema."""
-    only_positive: bool = False
-    """Thoughts worse than usual are not made less likely."""
-    clamp: float | None = Field(default=None, gt=0)
-    """The most by which a thought counts as better or worse than usual."""
-    normalize: bool = False
-    """Advantages are divided by their standard deviation over the batch."""
-    fit: Literal["policy", "listwise", "value"] = "policy"
-    """How thoughts are learned. policy: REINFORCE. listwise: the shares of a cell's thoughts become those of exp(value /
-    temperature). value: temperature (log p(thought) + log Z) is regressed onto the value, which works for thoughts of any
-    origin."""
-    temperature: float = Field(default=1.0, gt=0)
-    """That of listwise and value."""
-    judge: bool = False
-    """The reasoner is taught by a learned guess of a thought's value, which is itself fitted to values."""
-    gate: bool = False
-    """Predictions learn from a thought only where it beats the empty one, and from the empty one elsewhere, so that ignoring
-    thoughts is never learned."""
-    entropy: float = 0.0
-    """Reward for undecided choices, per choice: a bonus on their mean entropy in nats."""
-    entropy_target: float | None = Field(default=None, gt=0)
-    """Instead of a fixed bonus: one that grows while the mean entropy is below this, and shrinks while it is above."""
-    entropy_rate: float = Field(default=1e-3, gt=0)
-    """How fast that bonus grows, per nat and step."""
-    punish_unfinished: float = Field(default=0.0, ge=0)
-    """Taken from the value of a thought that did not end itself, for the reasoner alone."""
-    punish_ramp: bool = True
-    """That punishment rises from 0 over all of training."""
-    length_penalty: float = Field(default=0.0, ge=0)
-    """Taken from the value of a thought for each of its tokens, for the reasoner alone."""
-
-    @model_validator(mode="after")
-    def _goes_together(self) -> "Objective":
-        if self.entropy and self.entropy_target is not None:
-            raise ValueError("entropy and entropy_target both set the bonus; leave one of them out")
-        if self.fit != "policy" and self.goal != "elbo":
-            raise ValueError(f"fit: {self.fit} is defined for goal: elbo; set one of them back")
-        return self
-
-    def needs_null(self) -> bool:
-        return self.gate or self.baseline == "null"
+from tacit.quiet.goal import Objective
 
 
 @dataclass

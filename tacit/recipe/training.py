@@ -60,9 +60,9 @@ class Train(Settings):
     """Take more examples a step as a curriculum shortens the rows: a step keeps the tokens that it had in the first stage."""
     lr: Positive = 1e-4
     """The highest learning rate."""
-    lr_of: dict[str, Positive] = Field(default_factory=dict)
-    """Factors on the learning rate of some parameters, by patterns of their names such as *.networks.B.*; the last pattern that
-    matches counts."""
+    lr_of: list[tuple[str, Positive]] = Field(default_factory=list)
+    """Factors on the learning rate of some parameters, each behind a pattern of their names such as [*.networks.B.*, 4.0]; the
+    last pattern that matches counts."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """What the learning rate does after the warm-up."""
     warmup: Natural = 0

@@ -1,7 +1,7 @@
 """The optimizer: what is learned and what decays, which learning rate a step has, what is forgotten when a stage changes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from importlib import import_module
 
@@ -67,7 +67,7 @@ def _nothing_matches(pattern: str, names: list[str], field: str = "model.train_o
     )
 
 
-def parameter_groups(module: nn.Module, decay: float, factors: Mapping[str, float] | None = None) -> list[dict]:
+def parameter_groups(module: nn.Module, decay: float, factors: Sequence[tuple[str, float]] = ()) -> list[dict]:
     """Matrices decay; vectors (biases, norms) and embeddings do not. `factors` on the learning rate are given by patterns of
     names.
 
@@ -77,13 +77,13 @@ def parameter_groups(module: nn.Module, decay: float, factors: Mapping[str, floa
     tables = {id(p) for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     learned = trainable(module)
-    for pattern in factors or ():
+    for pattern, _ in factors:
         if not any(fnmatchcase(name, pattern) for name in learned):
             raise _nothing_matches(pattern, list(learned), "train.lr_of")
     for name, p in learned.items():
         # Adapters keep the rows of added tokens in a small table of their own.
         row_table = id(p) in tables or "trainable_tokens" in name
-        factor = [1.0, *(factor for pattern, factor in (factors or {}).items() if fnmatchcase(name, pattern))][-1]
+        factor = [1.0, *(factor for pattern, factor in factors if fnmatchcase(name, pattern))][-1]
         groups.setdefault((p.ndim >= 2 and not row_table, factor), []).append(p)
     return [
         {"params": groups[decays, factor], "weight_decay": decay if decays else 0.0, "factor": factor}

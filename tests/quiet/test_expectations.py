@@ -7,9 +7,11 @@ import torch
 from minds import Plain, lesson, small
 from torch import Tensor
 
-from tacit.methods.quiet import Place, Quiet
+from tacit.methods.quiet import Quiet
+from tacit.quiet.goal import Objective
+from tacit.quiet.learning import Place, thought
 from tacit.quiet.mind import Mind
-from tacit.quiet.objective import Objective, Values, chain, log_mean, losses
+from tacit.quiet.objective import Values, chain, log_mean, losses
 from tacit.quiet.stack import Stack
 from tacit.quiet.texts import cells, stacked
 
@@ -118,7 +120,7 @@ def test_of_a_whole_model():
         mind = Mind(model.config, Stack([model]))
         place = Place(mind.trunk(ids[..., :-1]), cells(ids[..., 1:]), real, real.sum(-1))
         chance = middle[list(pair)][None, None]
-        total, _ = method._thought(mind, place, chance, given, thinker.vocab)
+        total, _ = thought(method, mind, place, chance, given, thinker.vocab)
         weight = float(p[list(pair)].prod())
         found = [sum_ + weight * g for sum_, g in zip(found, gradient(total.sum(), *named.values()))]
     assert off(found, wanted_grads) < 1e-12

@@ -6,7 +6,8 @@ from minds import Plain, lesson, loss_of, small
 from test_mind import CASES, computed, written
 
 from tacit.methods.quiet import Quiet
-from tacit.quiet.objective import Objective, Values, losses
+from tacit.quiet.goal import Objective
+from tacit.quiet.objective import Values, losses
 
 OBJECTIVES = {
     "loo": {},

@@ -100,7 +100,7 @@ LOADED = """
 import sys
 {before}
 from tacit.recipe import load
-for name in ("gsm8k/coconut", "prosqa/pause", "mult/2x2-cot-tiny"):
+for name in ("gsm8k/coconut", "prosqa/pause", "mult/2x2-cot-tiny", "quiet/gru-tiny"):
     load(name, disk=False).recipe.thinking()
 print(*sorted({{"torch", "transformers", "peft", "datasets"}} & set(sys.modules)))
 """

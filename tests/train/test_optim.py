@@ -108,7 +108,7 @@ def test_forgetting_changes_what_is_learned(tmp_path):
 def test_some_parameters_learn_at_another_rate():
     """The last pattern that matches counts; every step's rate is multiplied, and nothing is left out."""
     thinker = make_thinker()
-    train = make_recipe(lr=1e-2, lr_of={"*.h.0.*": 4.0, "*.mlp.*": 0.5}).train
+    train = make_recipe(lr=1e-2, lr_of=[("*.h.0.*", 4.0), ("*.mlp.*", 0.5)]).train
     optimizer = make_optimizer(thinker, train)
     set_rate(optimizer, 1e-3)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
@@ -118,4 +118,4 @@ def test_some_parameters_learn_at_another_rate():
         factor = 0.5 if ".mlp." in name else 4.0 if ".h.0." in name else 1.0
         assert rates[id(p)] == pytest.approx(1e-3 * factor)
     with pytest.raises(TacitError, match="no parameter's name matches 'networks"):
-        make_optimizer(thinker, make_recipe(lr_of={"networks.B.*": 2.0}).train)
+        make_optimizer(thinker, make_recipe(lr_of=[("networks.B.*", 2.0)]).train)

@@ -1,0 +1,1 @@
+"""The published commands of the quiet-thought laboratory."""
