@@ -83,8 +83,8 @@ STAND_INS = ("gsm8k",)
 """Tasks on the hub that `--tiny` replaces by the generator of similar rows."""
 
 
-def shrink(layer: Layer) -> Layer:
-    """What `--tiny` makes of a recipe: two layers, 32 examples and two steps, whatever they were.
+def shrink(layer: Layer, given: Layer | None = None) -> Layer:
+    """`given` is what stands on top. What `--tiny` makes of a recipe: two layers, 32 examples and two steps, whatever they were.
 
     What depends on the size of the model, the batch or the device goes back to its smallest form, so that every recipe
     runs on a CPU in seconds. The family of a model from scratch, precision and adapters stay, and so are tried.
@@ -110,6 +110,16 @@ def shrink(layer: Layer) -> Layer:
         # Hundreds of megabytes from the hub are no part of two steps; a generated look-alike is laid out the same way.
         layer = {path: setting for path, setting in layer.items() if not path.startswith("task.")}
         values["task.name"] = "arithmetic"
+    own_text = any(path.startswith("task.") for path in given or ())
+    if "task.name" in layer and layer["task.name"].value == "text" and not own_text:
+        # Texts are files of the user's; where none are named beside --tiny, generated ones stand in.
+        layer = {path: setting for path, setting in layer.items() if not path.startswith("task.")}
+        values |= {
+            "task.name": "written",
+            "task.of.name": "modular",
+            "task.of.train_rows": 32,
+            "task.of.valid_rows": 32,
+        }
     if "template.kind" in layer and layer["template.kind"].value == "chat":
         values["template.kind"] = "plain"
     if "model.lora.targets" in layer:

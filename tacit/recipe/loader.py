@@ -55,9 +55,9 @@ def load(
     source = find(str(name_or_path))
     layer, faults = read(source)
     incomplete = any(fault.path == "extends" for fault in faults)
-    if tiny:
-        layer = shrink(layer)
     given, wrong = (read_mapping(overrides), []) if isinstance(overrides, Mapping) else read_words(overrides)
+    if tiny:
+        layer = shrink(layer, given)
     layer = overlay(layer, given)
     _name(layer, source.name)
     recipe, found = judge(layer, disk)

@@ -15,4 +15,5 @@ TASKS: dict[str, object] = {
     "prosqa_symbolic": "tacit.tasks.prosqa:ProsQASymbolic",
     "rows": "tacit.tasks.rows:Rows",
     "text": "tacit.tasks.text:Text",
+    "written": "tacit.tasks.written:Written",
 }
