@@ -1,20 +1,25 @@
-"""`tacit probe`: where a model looks and what its thoughts hold while it searches a graph."""
+"""`tacit probe`: where a model looks and what its thoughts hold while it searches a graph; what a model thinks before each token
+of a text, and what that is worth."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run on graphs in symbols.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="So many held-out graphs.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run on graphs in symbols, or of method quiet.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="So many held-out graphs or texts.")]
 Hops = Annotated[int | None, typer.Option("--hops", min=1, help="Only graphs of so many hops.")]
 
 
 def probe(run: Run, limit: Limit = 500, hops: Hops = None) -> None:
-    """Look into the thoughts of a model that searches graphs."""
+    """Look into the thoughts of a model that searches graphs, or thinks before every token."""
     from rich.console import Console
     from rich.table import Table
 
+    from tacit.study.runs import Run as Trained
+
+    if (Trained(run).recipe.get("method") or {}).get("name") == "quiet":
+        return _thoughts(run, limit)
     from tacit.study.probes.graph import CLASSES
     from tacit.study.probes.page import probe
 
@@ -27,3 +32,20 @@ def probe(run: Run, limit: Limit = 500, hops: Hops = None) -> None:
             table.add_row(str(line["thoughts"]), *cells)
         console.print(table)
     print(f"{folder}/graph.json, {folder}/graph.png")
+
+
+def _thoughts(run: Path, limit: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tacit.study.probes.thoughts import probe_thoughts
+
+    file, found = probe_thoughts(run, limit=limit)
+    table = Table(
+        "token", "thought", "gain", title="the first text", title_justify="left", box=None, header_style="bold"
+    )
+    for place in found["texts"][0]["places"]:
+        table.add_row(repr(place["token"]), repr(place["thought"]), f"{place['gain']:+.3f}")
+    Console(highlight=False).print(table)
+    print(f"thoughts are used from step {found['starts']}" if found["starts"] else "thoughts are not used")
+    print(file)

@@ -33,6 +33,8 @@ class Arm:
     def seeds_of(self, size: "Scale") -> tuple[int, ...]:
         return tuple(seed for seed in size.seeds if self.seeds is None or seed in self.seeds)
 
+    begins: Mapping[str, str] = field(default_factory=dict)
+    """Settings that are the run of another arm with the same seed, such as model.path."""
     asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Other ways of asking what was trained, each a name and options of `tacit.evaluate`. A rule may judge each as an arm
     called `ARM, NAME`."""

@@ -43,8 +43,8 @@ def _finite(value: Any) -> Any:
 
 def write_page(page: Page, folder: Path) -> list[Path]:
     """The three files. A page of a larger scale is never overwritten: the smaller one then carries its scale's name."""
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{page['claim']}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     if file.is_file():
         there = json.loads(file.read_text(encoding="utf-8")).get("scale")
         if there in SIZES and SIZES.index(there) > SIZES.index(page["scale"]):
@@ -63,7 +63,7 @@ def _write(file: Path, content: str) -> None:
 
 def pages(folder: Path) -> Iterator[tuple[Path, Page]]:
     """The result pages in a folder."""
-    for file in sorted(folder.glob("*.json")):
+    for file in sorted(folder.rglob("*.json")):
         page = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(page, dict) and page.keys() >= set(KEYS):
             yield file, page

@@ -38,16 +38,22 @@ def reproduce(
         for name, arm in chosen.arms.items()
     }
     settings = {name: {**arm.overrides, **size.overrides, **(overrides or {})} for name, arm in chosen.arms.items()}
+
+    def of_seed(name: str, seed: int) -> dict[str, Any]:
+        begun = {path: str(places[other][seed]) for path, other in chosen.arms[name].begins.items()}
+        return settings[name] | begun | {"train.seed": seed}
+
     for name, arm in chosen.arms.items():
         for seed, folder in places[name].items():
             if folder.exists():
-                wanted = load(arm.recipe, settings[name] | {"train.seed": seed}).recipe
+                wanted = load(arm.recipe, of_seed(name, seed)).recipe
                 Run(folder).check_made_by(wanted.model_dump(mode="json"))
     if train is None:
         from tacit.train import train  # pyright: ignore[reportMissingImports, reportAssignmentType]
 
         for name, arm in chosen.arms.items():
-            train_seeds(arm.recipe, settings[name], places[name], say)
+            if not arm.begins:
+                train_seeds(arm.recipe, settings[name], places[name], say)
     if evaluate is None:
         from tacit.evaluate import evaluate
     told: list[dict[str, Any]] = []
@@ -56,7 +62,7 @@ def reproduce(
         for name, arm in chosen.arms.items():
             if seed not in places[name]:
                 continue
-            given = settings[name] | {"train.seed": seed}
+            given = of_seed(name, seed)
             run = Run(Path(train(arm.recipe, given, out=places[name][seed], resume=True)))  # type: ignore[misc]
             metrics = _metrics(run)
             say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")

@@ -1,0 +1,78 @@
+"""A rule for losses, of which less is better: how far arms lie apart."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tacit.errors import TacitError
+from tacit.study.claim import NORMAL, Interval, Outcome, Verdict, Word
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The metric of `worse` minus that of `better`, over the seeds that both were run with."""
+
+    worse: str
+    better: str
+    least: float | None = None
+    """It is at least this, and unless this is negative, its interval lies above zero."""
+    most: float | None = None
+    """It is at most this."""
+
+    def found(self, outcomes: Sequence[Outcome]) -> Interval:
+        """The mean and 1.96 standard errors around it; without an end where there is but one seed."""
+        value = {(outcome.arm, outcome.seed): outcome.value for outcome in outcomes}
+        seeds = [seed for arm, seed in value if arm == self.worse and (self.better, seed) in value]
+        gaps = [value[self.worse, seed] - value[self.better, seed] for seed in seeds]
+        if not gaps:
+            raise TacitError(f"there is no seed with which both {self.worse} and {self.better} were run")
+        mean = math.fsum(gaps) / len(gaps)
+        if len(gaps) == 1:
+            return Interval(mean, -math.inf, math.inf, "one seed")
+        deviation = math.sqrt(math.fsum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1))
+        half = NORMAL * deviation / math.sqrt(len(gaps))
+        return Interval(mean, mean - half, mean + half, f"1.96 standard errors, {len(gaps)} seeds")
+
+    def holds(self, found: Interval) -> bool:
+        if self.least is not None and not (found.mean >= self.least and (self.least < 0 or found.low > 0)):
+            return False
+        return self.most is None or found.mean <= self.most
+
+    def told(self, found: Interval) -> str:
+        wanted = [f"at least {self.least:g}"] if self.least is not None else []
+        wanted += [f"at most {self.most:g}"] if self.most is not None else []
+        verdict = "as" if self.holds(found) else "not as"
+        around = f" ± {found.high - found.mean:.3f}" if math.isfinite(found.high) else ""
+        return f"{self.worse} − {self.better} = {found.mean:+.3f}{around}, {verdict} expected ({' and '.join(wanted)})"
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """match: every gap is what was expected. partly: at least half of them are. miss: fewer."""
+
+    gaps: tuple[Gap, ...]
+
+    def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
+        found = [gap.found(outcomes) for gap in self.gaps]
+        held = sum(gap.holds(one) for gap, one in zip(self.gaps, found))
+        word: Word = "match" if held == len(found) else "partly" if 2 * held >= len(found) else "miss"
+        return Verdict(word, found[0], "; ".join(gap.told(one) for gap, one in zip(self.gaps, found)))
+
+
+@dataclass(frozen=True)
+class Near:
+    """An arm comes to a published number: match within two of the published standard deviations, partly within four."""
+
+    arm: str
+    value: float
+    deviation: float
+
+    def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
+        values = [outcome.value for outcome in outcomes if outcome.arm == self.arm]
+        mean = math.fsum(values) / len(values)
+        spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
+        half = NORMAL * spread / math.sqrt(len(values)) if len(values) > 1 else math.inf
+        off = abs(mean - self.value) / self.deviation
+        word: Word = "match" if off <= 2 else "partly" if off <= 4 else "miss"
+        sentence = f"{self.arm} {mean:.4f} over {len(values)} seeds, {off:.1f} standard deviations from {self.value}"
+        return Verdict(word, Interval(mean, mean - half, mean + half, f"{len(values)} seeds"), sentence)

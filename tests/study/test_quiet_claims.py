@@ -1,0 +1,89 @@
+"""The claims of the laboratory: their rules, a claim from its name to its page, a run that begins with another arm's, and what a
+trained model thinks."""
+
+import json
+import math
+
+import pytest
+
+from tacit.recipe import load
+from tacit.registry import resolve
+from tacit.study.claim import Outcome
+from tacit.study.claims import CLAIMS
+from tacit.study.gaps import Gap, Gaps, Near
+from tacit.study.probes.thoughts import probe_thoughts, starts
+from tacit.study.repro import reproduce
+from tacit.study.runs import Run
+
+QUIET = [name for name in CLAIMS if name.startswith("quiet/")]
+
+
+def outcomes(**arms: list[float]) -> list[Outcome]:
+    return [Outcome(arm, seed, value) for arm, values in arms.items() for seed, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"plain": [2.0, 2.1, 2.2], "thinks": [1.8, 1.9, 2.0]}, "match"),
+        ({"plain": [2.0, 2.1, 2.2], "thinks": [1.95, 2.05, 2.15]}, "miss"),
+        ({"plain": [2.0, 2.6, 1.8], "thinks": [1.8, 1.6, 1.9]}, "miss"),
+        ({"plain": [2.0], "thinks": [1.8]}, "miss"),
+    ],
+    ids=["far", "near", "unsure", "one seed"],
+)
+def test_a_gap_must_be_large_enough_and_sure(values, word):
+    rule = Gaps((Gap("plain", "thinks", least=0.1),))
+    assert rule.judge(outcomes(**values)).word == word
+
+
+def test_gaps_are_paired_by_seed_and_told_with_their_error():
+    found = Gap("a", "b", least=0.0).found(outcomes(a=[1.0, 2.0, 3.0], b=[0.9, 1.9, 2.6]))
+    assert found.mean == pytest.approx(0.2)
+    assert found.high - found.mean == pytest.approx(1.96 * math.sqrt(0.03) / math.sqrt(3))
+    both = Gaps((Gap("a", "b", least=0.1), Gap("a", "b", most=0.1))).judge(outcomes(a=[1.0, 2.0], b=[0.8, 1.8]))
+    assert both.word == "partly" and "not as expected (at most 0.1)" in both.sentence
+
+
+@pytest.mark.parametrize(("value", "word"), [(1.877, "match"), (1.885, "partly"), (1.9, "miss")])
+def test_a_published_number(value, word):
+    assert Near("plain", 1.8733, 0.005).judge(outcomes(plain=[value, value])).word == word
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_every_arm_of_a_claim_can_be_trained(name):
+    claim = resolve(CLAIMS, name, "claim")
+    for size in claim.scales.values():
+        for arm in claim.arms.values():
+            begun = dict.fromkeys(arm.begins, "somewhere/else")
+            load(arm.recipe, {**arm.overrides, **size.overrides, **begun}, disk=False)
+    assert all({gap.worse, gap.better} <= set(claim.arms) for gap in getattr(claim.rule, "gaps", ()))
+
+
+def test_a_run_begins_with_that_of_another_arm(tmp_path):
+    """From its name to its page, on generated text; a second call trains nothing."""
+    file = reproduce("quiet/34", "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None)
+    page = json.loads(file.read_text())
+    assert file == tmp_path / "results" / "quiet" / "34.json" and page["verdict"] in ("match", "partly", "miss")
+    donors = {
+        run["seed"]: run["overrides"].get("model.parts.base") for run in page["runs"] if run["arm"] == "pretrained 2"
+    }
+    assert all(place.endswith(f"empty 2-{seed}") for seed, place in donors.items()) and len(donors) == 2
+    again = reproduce("quiet/34", "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None)
+    assert json.loads(again.read_text()) == page
+    folder = tmp_path / "runs" / "quiet/34" / "smoke" / "joint 2-0"
+    place, found = probe_thoughts(folder, limit=3)
+    assert place.exists() and len(found["texts"]) == 3 and found["starts"] is None
+    gains = [one["gain"] for text in found["texts"] for one in text["places"]]
+    last = Run(folder).result()
+    assert all(one["token"] for one in found["texts"][0]["places"]) and any(gains)
+    assert sum(entry["n"] for entry in found["tokens"].values()) == len(gains)
+    assert last["used"] == pytest.approx(last["swapped_nll"] - last["nll"])
+
+
+def test_the_step_at_which_thinking_starts(tmp_path):
+    """From there on, not only once."""
+    gaps = {100: 0.0, 200: 0.05, 300: 0.0, 400: 0.02, 500: 0.1}
+    lines = [{"step": step, "eval/nll": 2.0, "eval/null_nll": 2.0 + gap} for step, gap in gaps.items()]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert starts(Run(tmp_path)) == 400 and starts(Run(tmp_path), margin=0.2) is None
