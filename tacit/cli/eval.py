@@ -52,7 +52,7 @@ def eval(
     """Evaluate a model on a task."""
     from json import dumps
 
-    from tacit.evaluate import evaluate
+    from tacit.evaluate import Report, evaluate
 
     if samples and samples > 1 and temperature is None:
         temperature = 1.0
@@ -64,7 +64,10 @@ def eval(
         report.write_rows(rows)
     if json:
         json.write_text(dumps(report.summary(), indent=1) + "\n", encoding="utf-8")
-    print_report(report, batch)
+    if isinstance(report, Report):
+        print_report(report, batch)
+    else:
+        print(*(f"{name:<12} {value:.4f}" for name, value in report.numbers.items()), sep="\n")
 
 
 COUNTED = ("latents",)

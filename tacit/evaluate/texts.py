@@ -1,6 +1,8 @@
 """What there is to measure where nothing is asked: how likely a text is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +11,28 @@ from tacit.errors import DataError
 from tacit.evaluate.ranks import gathered, share
 from tacit.example import Example, Template, encode
 from tacit.methods.base import Method
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely texts are: the report of an evaluation in which nothing is asked."""
+
+    numbers: Mapping[str, float]
+    """Means over tokens."""
+    task: str
+    seconds: float
+    run: str = ""
+
+    def metrics(self) -> dict[str, float]:
+        return dict(self.numbers)
+
+    def summary(self) -> dict[str, Any]:
+        return {**self.numbers, "seconds": round(self.seconds, 3), "task": self.task, "run": self.run}
+
+    def write_rows(self, file: Path) -> None:
+        raise DataError(
+            f"texts have no answers to write to {file}; leave --rows out, or look at thoughts with tacit probe"
+        )
 
 
 @torch.no_grad()

@@ -61,8 +61,8 @@ def standing(folder: Path) -> dict[str, str]:
         return {"step": "starting"}
     last, steps = run.training[-1], (run.recipe.get("train") or {}).get("steps")
     told = {"step": f"step {last['step']}/{steps or '?'}", "stage": f"stage {last.get('stage')}"}
-    if run.evaluations:
-        told["accuracy"] = f"accuracy {run.evaluations[-1][f'{PREFIX}accuracy']:.1%}"
+    if run.answered:
+        told["accuracy"] = f"accuracy {run.answered[-1][f'{PREFIX}accuracy']:.1%}"
     if steps:
         told["left"] = f"{duration(last['seconds'] / last['step'] * (steps - last['step']))} left"
     return told

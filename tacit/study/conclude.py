@@ -50,7 +50,7 @@ def _test(run: Run) -> str:
 
 def _stages(run: Run) -> list[str]:
     """The last evaluation of every stage."""
-    last: dict[int, dict[str, Any]] = {line["stage"]: line for line in run.evaluations if line.get("stage") is not None}
+    last: dict[int, dict[str, Any]] = {line["stage"]: line for line in run.answered if line.get("stage") is not None}
     if len(last) < 2:
         return []
     shown = ("accuracy", "latents_mean", "written_steps_mean", "thought_tokens_mean", "cot_match")

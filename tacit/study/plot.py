@@ -38,9 +38,9 @@ def plot_run(run: Run) -> list[Path]:
         files.append(draw_story(run, folder / "story.png"))
     if run.training:
         files.append(_loss(run, folder / "loss.png"))
-    if run.evaluations:
+    if run.answered:
         files.append(_accuracy(run, folder / "accuracy.png"))
-    if len({line["stage"] for line in run.evaluations if line.get("stage") is not None}) > 1:
+    if len({line["stage"] for line in run.answered if line.get("stage") is not None}) > 1:
         files.append(_stages(run, folder / "stages.png"))
     if has_places(run):
         files.append(draw_places(run, folder / "places.png"))
@@ -73,7 +73,7 @@ def _accuracy(run: Run, file: Path) -> Path:
 
 def _together(runs: Sequence[Run], file: Path) -> list[Path]:
     """One curve for each run that was evaluated; more than a handful share a colour by their method."""
-    evaluated = [run for run in runs if run.evaluations]
+    evaluated = [run for run in runs if run.answered]
     if len(evaluated) < 2:
         return []
     few = len(evaluated) <= len(COLORS)
@@ -90,7 +90,7 @@ def _together(runs: Sequence[Run], file: Path) -> list[Path]:
 
 
 def _curve(axis: Any, run: Run, color: str, label: str = "") -> None:
-    lines = run.evaluations
+    lines = run.answered
     steps = [line["step"] for line in lines]
     shares = [line[f"{PREFIX}accuracy"] for line in lines]
     errors = [line.get(f"{PREFIX}stderr", 0.0) for line in lines]

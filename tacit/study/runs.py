@@ -60,7 +60,12 @@ class Run:
     @property
     def evaluations(self) -> list[dict[str, Any]]:
         """The lines of evaluations."""
-        return [line for line in self.lines if f"{PREFIX}accuracy" in line]
+        return [line for line in self.lines if any(key.startswith(PREFIX) for key in line)]
+
+    @property
+    def answered(self) -> list[dict[str, Any]]:
+        """Those in which questions were answered; texts ask none."""
+        return [line for line in self.evaluations if f"{PREFIX}accuracy" in line]
 
     def result(self) -> dict[str, float]:
         """The numbers of the last evaluation, without their prefix."""

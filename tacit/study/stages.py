@@ -38,7 +38,7 @@ def stage_name(stage: int) -> str:
 def last_evaluations(run: Run) -> tuple[dict[int, dict[str, Any]], dict[str, Any] | None]:
     """The last evaluation in each stage, and that after training if there was one: training never stops for an evaluation at
     its last step."""
-    lines = [line for line in run.evaluations if line.get("stage") is not None]
+    lines = [line for line in run.answered if line.get("stage") is not None]
     over = lines[-1] if lines and run.training and lines[-1]["step"] == run.training[-1]["step"] else None
     return {line["stage"]: line for line in lines if line is not over}, over
 

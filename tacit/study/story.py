@@ -17,7 +17,7 @@ ROOM = 1.3
 def has_story(run: Run) -> bool:
     """Whether there is a curriculum, an evaluation, and a log that says what was written."""
     told = any("thought_tokens" in line for line in run.training)
-    return told and bool(run.evaluations) and len(stage_starts(run)) > 1
+    return told and bool(run.answered) and len(stage_starts(run)) > 1
 
 
 def draw_story(run: Run, file: Path, control: Run | None = None) -> Path:
@@ -69,7 +69,7 @@ def _thoughts(axis: Any, run: Run) -> None:
 
 
 def _accuracy(axis: Any, run: Run, color: str) -> None:
-    lines = run.evaluations
+    lines = run.answered
     steps, shares = [line["step"] for line in lines], [line[f"{PREFIX}accuracy"] for line in lines]
     errors = [line.get(f"{PREFIX}stderr", 0.0) for line in lines]
     low, high = ([share + sign * error for share, error in zip(shares, errors)] for sign in (-1, 1))
@@ -96,14 +96,14 @@ def label(
 
 def has_places(run: Run) -> bool:
     """Whether the places of answers were graded more than once."""
-    return sum(bool(places(line)) for line in run.evaluations) > 1
+    return sum(bool(places(line)) for line in run.answered) > 1
 
 
 def draw_places(run: Run, file: Path) -> Path:
     """A row for each place of the answer, a column for each evaluation; the last accuracy of each at the right."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    lines = [line for line in run.evaluations if places(line)]
+    lines = [line for line in run.answered if places(line)]
     shares = [places(line) for line in lines]
     steps, count = [line["step"] for line in lines], len(shares[-1])
     edges = [max(0.0, 2 * steps[0] - steps[1]), *steps]

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from tacit.evaluate import evaluate
 from tacit.recipe import load
 from tacit.registry import resolve
 from tacit.study.claim import Outcome
@@ -73,7 +74,8 @@ def test_a_run_begins_with_that_of_another_arm(tmp_path):
     assert json.loads(again.read_text()) == page
     folder = tmp_path / "runs" / "quiet/34" / "smoke" / "joint 2-0"
     place, found = probe_thoughts(folder, limit=3)
-    assert place.exists() and len(found["texts"]) == 3 and found["starts"] is None
+    assert place.exists() and len(found["texts"]) == 3 and found["starts"] == starts(Run(folder))
+    assert evaluate(folder).metrics()["nll"] == pytest.approx(Run(folder).result()["nll"])
     gains = [one["gain"] for text in found["texts"] for one in text["places"]]
     last = Run(folder).result()
     assert all(one["token"] for one in found["texts"][0]["places"]) and any(gains)
