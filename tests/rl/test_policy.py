@@ -3,8 +3,8 @@
 from contextlib import nullcontext
 
 import pytest
-import toys
 import torch
+import toys
 
 from tacit.engine import masks, run
 from tacit.engine.shared import SharedBatch

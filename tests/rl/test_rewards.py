@@ -53,9 +53,13 @@ def test_the_published_table(row):
     "changed", [{"reward": Reward(shorter=2e-4)}, {"epsilon": 1e-6}, {"reward": Reward(longer=0.2)}]
 )
 def test_other_settings_give_another_table(changed):
-    with pytest.raises(AssertionError):
-        for row in TABLE:
+    failed = 0
+    for row in TABLE:
+        try:
             check(*row, **changed)
+        except AssertionError:
+            failed += 1
+    assert failed
 
 
 def test_enough_is_a_share_or_a_number():
@@ -105,7 +109,7 @@ def test_faulty_functions_are_named_with_the_row(name, said):
 
 
 def test_a_module_that_is_not_there():
-    with pytest.raises(TacitError, match="No module named 'nowhere'.*PYTHONPATH"):
+    with pytest.raises(TacitError, match=r"No module named 'nowhere'.*PYTHONPATH"):
         call_function("nowhere:reward", ["q"], ["a"], {"id": ["x"]})
     with pytest.raises(ValidationError, match="write MODULE:FUNCTION"):
         Function(function="toys")

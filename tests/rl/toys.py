@@ -42,6 +42,14 @@ def thinker(actor=DISTILL, family="gpt2", dropout=0.0, lora=None, dtype=torch.fl
     return made.to(dtype)
 
 
+def thinks_once(mind):
+    """Made unable to open another thought, where the two ways of drawing answers would differ."""
+    logits = mind.logits
+    never = torch.tensor([mind.vocab.open])
+    mind.logits = lambda hidden, said: logits(hidden, said).index_fill(-1, never, float("-inf"))
+    return mind
+
+
 def lesson(mind, count=4, start=None, seed=0, first=0) -> Lesson:
     """The first examples, not answered yet."""
     encoded = encode(EXAMPLES[:count], mind.tokenizer, TASK.template)
