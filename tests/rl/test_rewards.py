@@ -1,5 +1,6 @@
 """What answers earn and how that is compared: the published table, shares instead of samples, functions of the user's own."""
 
+import numpy as np
 import pytest
 import toys
 from pydantic import ValidationError
@@ -70,23 +71,46 @@ def test_enough_is_a_share_or_a_number():
         assert (long > short) is longer_is_better
 
 
-def test_shares_stand_for_as_many_answers():
-    """Two lengths met 12 and 4 times are worth the same as two answers that are so likely."""
+def test_weighed_lengths_earn_what_drawn_ones_earn_on_average():
+    """With the same chances, and if the group's mean is close to the true one, as it is in large groups."""
+    rng, lengths, chances, size = np.random.default_rng(0), [3, 4, 7], [0.7, 0.25, 0.05], 64
+    reward = Reward(shorter=0.1)
+    known = group_rewards(right(*lengths), chances, size, reward, sampled=False)
+    earned = {length: [] for length in lengths}
+    for _ in range(400):
+        drawn = rng.choice(lengths, size=size, p=chances).tolist()
+        for length, value in zip(drawn, group_rewards(right(*drawn), [1 / size] * size, size, reward)):
+            earned[length].append(value)
+    for length, value in zip(lengths, known):
+        assert value == pytest.approx(np.mean(earned[length]), abs=0.003)
+    assert known[0] > known[1] > known[2] > 1 - 0.1
+    as_drawn = group_rewards(right(*lengths), chances, size, reward)
+    assert as_drawn[0] == pytest.approx(known[0], abs=0.003)  # where all lengths are likely to be met
+
+
+def test_a_rare_shorter_answer_earns_as_much_as_a_drawn_one():
+    """However rare it is: it is compared with those that it would be met with."""
+    for chance in (1e-3, 1e-6):
+        judged, chances = right(3, 4, 9), [chance, 1 - 2 * chance, chance]
+        short, usual, long = group_rewards(judged, chances, 16, Reward(shorter=0.1), sampled=False)
+        assert 1.05 < short <= 1.1 and 0.9 <= long < 0.95 and abs(usual - 1) < 0.02
+
+
+def test_shares_are_as_good_as_answers():
     drawn = right(*[3] * 12, *[5] * 4)
-    known = right(3, 5)
     rewards = group_rewards(drawn, SHARES, 16, Reward(shorter=0.1))
-    likely = group_rewards(known, [0.75, 0.25], 16, Reward(shorter=0.1))
-    assert (rewards[0], rewards[12]) == pytest.approx(tuple(likely))
-    assert mean(rewards, SHARES) == pytest.approx(mean(likely, [0.75, 0.25]))
-    assert deviation(rewards, SHARES, False) == pytest.approx(deviation(likely, [0.75, 0.25], False))
+    assert rewards[0] > 1 > rewards[12]
+    short, long = rewards[0], rewards[12]
+    assert mean(rewards, SHARES) == pytest.approx(mean([short, long], [0.75, 0.25]))
+    assert deviation(rewards, SHARES, False) == pytest.approx(deviation([short, long], [0.75, 0.25], False))
     assert deviation(rewards, SHARES, True) == pytest.approx(deviation(rewards, SHARES, False) * (16 / 15) ** 0.5)
 
 
 def test_an_answer_that_is_all_but_impossible_spoils_no_group():
     judged = [*right(2, 4), WRONG]
-    short, long, _ = group_rewards(judged, [0.5, 0.49, 0.01], 16, Reward(shorter=0.1))
+    short, long, _ = group_rewards(judged, [0.5, 0.49, 0.01], 16, Reward(shorter=0.1), sampled=False)
     assert short > long
-    short, long, _ = group_rewards(judged, [0.5, 0.4, 0.1], 16, Reward(shorter=0.1))
+    short, long, _ = group_rewards(judged, [0.5, 0.4, 0.1], 16, Reward(shorter=0.1), sampled=False)
     assert short < long
 
 

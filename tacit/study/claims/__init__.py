@@ -6,6 +6,7 @@ CLAIMS: dict[str, object] = {
     "arithmetic-stages": "tacit.study.claims.arithmetic_stages:CLAIM",
     "arithmetic-steps": "tacit.study.claims.arithmetic_steps:CLAIM",
     "internalized-2x2": "tacit.study.claims.internalized_2x2:CLAIM",
+    "rl-length": "tacit.study.claims.rl_length:CLAIM",
     "sum3-fillers": "tacit.study.claims.sum3_fillers:CLAIM",
     "superposition": "tacit.study.claims.superposition:CLAIM",
 }
