@@ -32,6 +32,18 @@ def test_where_written_steps_are_wide(tmp_path):
     assert "of 0 runs" not in json.loads(rebuilt(judged, tmp_path).read_text())["sentence"]
 
 
+def test_shorter_thoughts(tmp_path):
+    """Arms of reinforcement begin with the weights of the arm before them."""
+    page = json.loads(rebuilt("rl-length", tmp_path).read_text())
+    assert [run["arm"] for run in page["runs"]] == ["start", "exact", "sampled", "published"]
+    first = tmp_path / "runs/rl-length/smoke"
+    for run in page["runs"][1:]:
+        assert run["overrides"]["model.path"] == str(first / "start-0")
+        assert {"latents_mean", "accuracy"} <= run["metrics"].keys()
+    assert "exact − start" in page["sentence"] and "sampled at most" in page["sentence"]
+    assert len({run["metrics"]["train/tokens"] for run in page["runs"]}) > 1
+
+
 class Report:
     def __init__(self, **found):
         self.metrics = lambda: found
