@@ -114,7 +114,7 @@ def shrink(layer: Layer) -> Layer:
         values["template.kind"] = "plain"
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
-    if "model.train_only" in layer:
+    if _under("model.train_only", layer):
         # Names of parameters are a model's own, and the stand-in may share its head with the embeddings.
         values["model.train_only"] = ["last_block"]
     if "method.distance.blocks" in layer:

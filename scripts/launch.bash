@@ -1,0 +1,12 @@
+# Sourced by the scripts beside it: call the package of this checkout, on one process or on several.
+
+launch() {
+    local root python
+    root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+    python="${PYTHON:-python}"
+    export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+    if [ "${PROCESSES:-1}" -gt 1 ]; then
+        exec "$python" -m torch.distributed.run --standalone --nproc-per-node "$PROCESSES" -m tacit.compat.adaptive.run "$@"
+    fi
+    exec "$python" -m tacit.compat.adaptive.run "$@"
+}
