@@ -38,7 +38,8 @@ class Superposition(Method):
     max_stage: int = Field(default=4, ge=0)
     """The last stage, in which graphs of so many hops are answered."""
     gate: Gate | None = None
-    """Begin the next stage when the newest thought holds its layer: watched is how much probability it gives to it."""
+    """Begin the next stage when the newest thought holds its layer (how much probability it gives to it) and what can be
+    answered already is answered."""
     epochs_per_stage: float | None = Field(default=None, gt=0)
     """Without a gate: passes over the data before the next stage. Null: no curriculum, all is learned from the start."""
     labels: Literal["every", "last"] = "every"
@@ -138,12 +139,14 @@ class Superposition(Method):
 
     def summary(self, parts: dict[str, float]) -> dict[str, float]:
         """`hop_k`: the probability that thought k - 1 gives to the nodes k hops away. `answer`: how often the answer is the
-        likeliest token. `watched`: as `hop_k`, for the newest thoughts alone."""
+        likeliest token. `newest`: as `hop_k`, for the newest thoughts alone. A gate watches the worse of the two, since thoughts
+        that hold everything are of no use while their answer is a toss between the two on offer."""
         out = {name: value for name, value in parts.items() if not name.startswith((MASS, SEEN))}
         for name in [n.removeprefix(SEEN) for n, value in parts.items() if n.startswith(SEEN) and value]:
             share = parts[MASS + name] / parts[SEEN + name]
-            out[{"answer": "answer", "newest": "watched"}.get(name, f"hop_{name}")] = share
-        return out
+            out[name if name in ("answer", "newest") else f"hop_{name}"] = share
+        watched = [out[name] for name in ("answer", "newest") if name in out]
+        return out | ({"watched": min(watched)} if watched else {})
 
 
 def _layers(

@@ -14,19 +14,15 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from tacit.edge_list import TOLD
-from tacit.example import Example, Template
-from tacit.tasks.base import Generated, Split, check_split
+from tacit.example import Example
+from tacit.tasks.base import Split, check_split
 from tacit.tasks.graphs import Graph, shortest_path
-from tacit.tasks.prosqa import SYMBOLIC, Verdict, either_order, has_graph, offered, path_verdict, searched, shuffled
+from tacit.tasks.ways import InSymbols, either_order, searched, shuffled
 
 
-class Layered(Generated):
+class Layered(InSymbols):
     """`s t s t … [Q] x y [R] root`, a path of nodes, `[A] target`: which of x and y is connected to the root?"""
 
-    template: Template = SYMBOLIC
-    """The words around question, steps and answer."""
-    extractor: str = "exact@1"
-    """How the answer is found in what the model wrote."""
     hops: tuple[int, ...] = (2, 3, 4)
     """Edges from root to target; each graph draws one of these."""
     held_out_hops: tuple[int, ...] = ()
@@ -96,15 +92,6 @@ class Layered(Generated):
             answer=str(graph.target),
             extra=searched(graph) | {TOLD: told},
         )
-
-    def choices(self, example: Example) -> tuple[str, str]:
-        return offered(example)
-
-    def kind(self, example: Example) -> str:
-        return f"{len(example.steps)} hops"
-
-    def verdict(self, example: Example, text: str, hidden: int = 0) -> Verdict | None:
-        return path_verdict(example, text, hidden) if has_graph(example) else None
 
     def words(self) -> list[str]:
         return [*map(str, range(self.names)), "[Q]", "[R]", "[A]"]

@@ -10,7 +10,8 @@ import pytest
 from tacit.errors import DataError
 from tacit.example import Example, to_row
 from tacit.tasks.graphs import distances, shortest_layers
-from tacit.tasks.prosqa import CONCEPTS, ENTITIES, ProsQA, ProsQASymbolic, graph_of, path_verdict
+from tacit.tasks.prosqa import CONCEPTS, ENTITIES, ProsQA, ProsQASymbolic
+from tacit.tasks.ways import graph_of, path_verdict
 
 ROWS = 60
 TEXT = ProsQA(train_rows=ROWS).examples("train")
