@@ -17,6 +17,7 @@ from tacit.example import Example, Template
 from tacit.methods import METHODS
 from tacit.methods.base import Method
 from tacit.methods.cot import Cot
+from tacit.models.folder import read_facts
 from tacit.models.places import find_weights
 from tacit.recipe.choice import choose
 from tacit.recipe.training import Eval
@@ -119,8 +120,8 @@ def _file(data: str | Path) -> str:
 
 
 def _settings(folder: str | None, given: Mapping[str, Any]) -> Eval:
-    """The section `eval` of the run's recipe, under what was given."""
-    section: dict[str, Any] = {}
+    """The section `eval` of the run's recipe, or else what the model's folder says of it, under what was given."""
+    section: dict[str, Any] = ((read_facts(folder) or {}) if folder else {}).get("eval") or {}
     for place in (Path(folder), *list(Path(folder).absolute().parents)[:2]) if folder else ():
         if (place / "recipe.yaml").is_file():
             recipe = yaml.safe_load((place / "recipe.yaml").read_text(encoding="utf-8"))

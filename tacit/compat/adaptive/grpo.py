@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tacit.compat.adaptive.option import Option, Registry, always, field
+from tacit.compat.adaptive.option import Registry
 
 if TYPE_CHECKING:
     from tacit.compat.adaptive.plan import Plan

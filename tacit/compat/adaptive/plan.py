@@ -107,7 +107,7 @@ def _decay(made: Plan) -> None:
 def as_file(loaded: Loaded) -> Iterator[Path]:
     """The recipe as a file, for what takes the name of one; `--tiny` shrinks what a file says, and not what is set on top."""
     with TemporaryDirectory() as folder:
-        file = Path(folder) / f"{loaded.recipe.run.name}.yaml"
+        file = Path(folder) / "recipe.yaml"
         file.write_text(loaded.dump(), encoding="utf-8")
         yield file
 
@@ -126,7 +126,9 @@ def _supervised(made: Plan, variables: Mapping[str, str]) -> None:
     modes = [one.fields["method.name"] for one in made.chosen if "method.name" in one.fields]
     silent = modes[-1:] == ["distill"]
     made.put(sft.UNSAID | (sft.UNSAID_SILENT if silent else {}), "no option")
-    if not variables.get("LORA_CONFIG_OPTIONS"):
+    if variables.get("LORA_CONFIG_OPTIONS"):
+        made.put(sft.UNSAID_ADAPTED, "no option")
+    else:
         made.put({"model.lora": None, "model.dtype": "auto"}, "no LORA_CONFIG_OPTIONS")
     merged(made.chosen, made)
     if not silent:  # what belongs to silent steps is a contradiction, and told as one

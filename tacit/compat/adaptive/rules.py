@@ -11,6 +11,19 @@ MEASURE, NORM = "method.distance.measure", "method.distance.norm"
 ONLY_SILENT = ("mask_latent_reasoning_labels", "shift_target_token_one", "remove_last_reasoning_step")
 TRAINING, VALIDATION, LORA = "TRAINING_CONFIG_OPTIONS", "VAL_CONFIG_OPTIONS", "LORA_CONFIG_OPTIONS"
 
+ADAPTERS = {
+    "model.lora.targets": "llama_target_modules",
+    "model.lora.r": "r_128",
+    "model.lora.alpha": "alpha_32",
+}
+TRAINED = {
+    "task.variant": "gsm8k-aug",
+    "train.batch": "batch_size_128",
+    "train.steps": "steps_30k",
+    "train.lr": "lr_8e-4",
+}
+"""What has to be said, and how that would look."""
+
 
 def contradictions(made: "Plan", variables: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each."""
@@ -21,22 +34,19 @@ def contradictions(made: "Plan", variables: Mapping[str, str]) -> Iterator[str]:
         yield f"{made.origins['train.batch']}: the published code takes powers of two only; set batch_size_128, say"
     if "MODEL_PATH_OR_REPO" not in variables and made.kind == "sft":
         yield "MODEL_PATH_OR_REPO: is missing; name the base model, a folder or a hub id"
+    if variables.get(LORA):
+        yield from _unsaid(LORA, set_, ADAPTERS)
     if made.kind == "sft":
-        yield from _missing(set_)
+        yield from _unsaid(TRAINING, set_, TRAINED)
         silent = made.values["method.name"] == "distill"
         yield from _silent(made, variables, given, set_) if silent else _written(variables, given, set_)
         yield from _validation(made, given, silent)
 
 
-def _missing(set_: set[str]) -> Iterator[str]:
-    for path, example in (
-        ("task.variant", "gsm8k-aug"),
-        ("train.batch", "batch_size_128"),
-        ("train.steps", "steps_30k"),
-        ("train.lr", "lr_8e-4"),
-    ):
+def _unsaid(variable: str, set_: set[str], wanted: Mapping[str, str]) -> Iterator[str]:
+    for path, example in wanted.items():
         if path not in set_:
-            yield f"{TRAINING}: nothing says {path}; add {example}, say"
+            yield f"{variable}: nothing says {path}; add {example}, say"
 
 
 def _silent(made: "Plan", variables: Mapping[str, str], given: set[str], set_: set[str]) -> Iterator[str]:

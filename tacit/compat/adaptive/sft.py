@@ -87,13 +87,17 @@ TRAINING: Registry = (
     Option("val_period_COUNT", field("eval.every")),
     Option("save_checkpoint_period_COUNT", field("train.save_every")),
     Option("gc", always({"train.checkpointing": True})),
-    Option("gc_if_necessary", always(), "no effect; micro_batch auto makes micro-batches smaller when memory runs out"),
+    Option(
+        "gc_if_necessary",
+        always(),
+        "has no effect; MICRO_BATCH_SIZE=auto goes on in smaller pieces where memory runs out",
+    ),
     Option("no_gc", always({"train.checkpointing": False})),
 )
 
 VALIDATION: Registry = (
     Option("gsm8k-aug-val", always({"eval.split": "valid"})),
-    Option("gsm8k-aug-test", always({"eval.split": "test"})),
+    Option("gsm8k-aug-test", always({"eval.split": "test", "eval.limit": None})),
     Option("gsm8k-aug-nl-val", always({"eval.split": "valid"})),
     Option("latent_thinking", always()),
     Option("latent_thought_count_override_COUNT", field("eval.latents")),
@@ -111,6 +115,8 @@ UNSAID: dict[str, Any] = {
     "eval.every": None,
 }
 """What holds where no option says otherwise."""
+UNSAID_ADAPTED: dict[str, Any] = {"model.lora.dropout": 0.0}
+"""The same for runs with adapters."""
 UNSAID_SILENT: dict[str, Any] = {
     **UNSHIFTED,
     "method.codi": 0.0,
