@@ -77,6 +77,10 @@ def plan(variables: Mapping[str, str], words: Sequence[str] = (), kind: str | No
         one for name in registries for one in choose(name, variables.get(name, ""), registries, faults)
     ]  # fmt: skip
     made = Plan(kind, BASE if kind == SFT else grpo.BASE, chosen)
+    if variables.get("LORA_CONFIG_OPTIONS"):
+        made.put(sft.UNSAID_ADAPTED, "no option")
+    else:
+        made.put({"model.lora": None, "model.dtype": "auto"}, "no LORA_CONFIG_OPTIONS")
     for one in chosen:
         if one.option.note:
             made.notes.append(f"{one.told}: {one.option.note}")
@@ -84,7 +88,7 @@ def plan(variables: Mapping[str, str], words: Sequence[str] = (), kind: str | No
         _supervised(made, variables)
         _decay(made)
     else:
-        grpo.translate(made, variables)
+        grpo.translate(made, variables, faults)
     faults += contradictions(made, variables)
     _common(made, variables, faults)
     given, wrong = read_words(words)
@@ -126,10 +130,6 @@ def _supervised(made: Plan, variables: Mapping[str, str]) -> None:
     modes = [one.fields["method.name"] for one in made.chosen if "method.name" in one.fields]
     silent = modes[-1:] == ["distill"]
     made.put(sft.UNSAID | (sft.UNSAID_SILENT if silent else {}), "no option")
-    if variables.get("LORA_CONFIG_OPTIONS"):
-        made.put(sft.UNSAID_ADAPTED, "no option")
-    else:
-        made.put({"model.lora": None, "model.dtype": "auto"}, "no LORA_CONFIG_OPTIONS")
     merged(made.chosen, made)
     if not silent:  # what belongs to silent steps is a contradiction, and told as one
         made.values = {
@@ -148,7 +148,9 @@ def _common(made: Plan, variables: Mapping[str, str], faults: list[str]) -> None
         faults.append('DIR_NAME: is missing; name the folder of results, such as DIR_NAME="latent-6"')
     try:
         if "MICRO_BATCH_SIZE" in variables:
-            made.put({"train.micro_batch": _number(variables, "MICRO_BATCH_SIZE", int)}, "MICRO_BATCH_SIZE")
+            made.put({"train.micro_batch": _micro_batch(made, variables)}, "MICRO_BATCH_SIZE")
+        elif made.kind == GRPO:
+            made.put({"train.micro_batch": "auto"}, "no MICRO_BATCH_SIZE")
         else:
             batch = made.values.get("train.batch", 0)
             if 0 < batch < 32:  # what a fragment splits into pieces may be smaller than a piece
@@ -157,6 +159,14 @@ def _common(made: Plan, variables: Mapping[str, str], faults: list[str]) -> None
             made.put({"train.time_limit": 60 * _number(variables, "TIME_LIMIT", float)}, "TIME_LIMIT")
     except TacitError as error:
         faults.append(str(error))
+
+
+def _micro_batch(made: Plan, variables: Mapping[str, str]) -> int | str:
+    """Rows of a pass; with GRPO, whose rows are questions, completions are given."""
+    if variables["MICRO_BATCH_SIZE"] == "auto":
+        return "auto"
+    size = _number(variables, "MICRO_BATCH_SIZE", int)
+    return max(1, size // made.values["method.group"]) if made.kind == GRPO else size
 
 
 def _number(variables: Mapping[str, str], name: str, kind: type) -> Any:
