@@ -15,7 +15,6 @@ from tacit.models.places import find_weights, is_folder_name
 if TYPE_CHECKING:
     from tacit.compat.adaptive.plan import Plan
 
-BASE = "fragments/adaptive"
 MODEL, PATH = "MODEL_PATH_OR_REPO", "model.path"
 COMPLETIONS = "completions"
 """What no recipe has: it is divided by the size of a group."""
@@ -49,7 +48,6 @@ TRAINING: Registry = (
 STANDARD: dict[str, Any] = {
     "train.warmup": 1000,
     "train.precision": "bf16",
-    "train.keep": 3,
     "method.max_tokens": 40,
     "eval.best_metric": "accuracy",
 }
@@ -85,6 +83,7 @@ UNSAID: dict[str, Any] = {
     "train.warmup": 0,
     "train.max_length": 100,
     "train.save_every": None,
+    "train.keep": 3,
     "eval.every": None,
 }
 """What holds where no option says otherwise; a question of more than 100 tokens is left out."""
@@ -164,5 +163,5 @@ def _counts(made: "Plan", faults: list[str]) -> None:
         faults.append(f"{origin}: {completions} completions are no whole groups of {group}; set num_gen_16, say")
     else:
         made.put({"train.batch": completions // group}, origin)
-    if made.values.get("train.keep", 3) is None:
+    if made.values["train.keep"] is None:
         made.values["train.keep"] = max(1, made.values.get("train.steps", 1) // (made.values["train.save_every"] or 1))

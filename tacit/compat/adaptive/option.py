@@ -16,6 +16,8 @@ Fields = Mapping[str, Any]
 """Dotted path of a recipe -> value."""
 SLOTS = {"COUNT": r"(\d+k?)", "NUMBER": r"(\d+(?:p\d+)?(?:e-?\d+)?)", "WORD": r"([^/]+)"}
 """What stands in the place of a word in capitals: 30k, 8e-4, 0p1."""
+VALUE = r"\d[\dkpe.+-]*"
+"""The same in a name that is no option's, whatever it was meant to be."""
 NOTHING = "default"
 """The name that every registry has for no setting at all."""
 
@@ -106,11 +108,16 @@ def _read(name: str, registry: Registry) -> Iterator[tuple[Option, Fields]]:
 
 
 def nearest_form(name: str, forms: Sequence[str]) -> str:
-    """The form that was probably meant. Numbers are no part of the likeness."""
-    bare = {re.sub(f"_?({'|'.join(SLOTS)})", "", form): form for form in forms}
-    hint = nearest(re.sub(r"_?\d[\dkpe.+-]*", "", name) or name, bare)
-    meant = re.search(r"did you mean (.*)\?", hint)
-    return f"; did you mean {bare[meant[1]]}?" if meant else f"; known: {', '.join(sorted(forms))}"
+    """The option that was probably meant, with the numbers that were given. Numbers are no part of the likeness."""
+    given = re.findall(VALUE, name)
+    slots = "|".join(SLOTS)
+    alike = [form for form in forms if len(re.findall(slots, form)) == len(given)] or forms
+    bare = {re.sub(f"_?({slots})", "", form): form for form in alike}
+    meant = re.search(r"did you mean (.*)\?", nearest(re.sub(f"_?{VALUE}", "", name) or name, bare))
+    if meant is None:
+        return f"; known: {', '.join(sorted(forms))}"
+    values = iter(given)
+    return f"; did you mean {re.sub(slots, lambda slot: next(values, slot[0]), bare[meant[1]])}?"
 
 
 def refuse(program: str, faults: Sequence[str]) -> None:

@@ -65,7 +65,18 @@ def kind_of(variables: Mapping[str, str]) -> str:
 def plan(variables: Mapping[str, str], words: Sequence[str] = (), kind: str | None = None) -> tuple[Plan, Loaded]:
     """The recipe of a block. All that is wrong, with the options and with the recipe, is raised in one error. `words` are
     overrides, `train.lr=1e-4`, on top."""
-    kind = kind or kind_of(variables)
+    made, faults = translate(variables, kind or kind_of(variables))
+    given, wrong = read_words(words)
+    faults += [f"{fault.path}: {fault.sentence}" for fault in wrong]
+    made.put({path: setting.value for path, setting in given.items()}, COMMAND_LINE)
+    loaded = _judged(made, faults)
+    refuse("this block of options", faults)
+    assert loaded is not None
+    return made, loaded
+
+
+def translate(variables: Mapping[str, str], kind: str) -> tuple[Plan, list[str]]:
+    """What the options of a block set, and what is wrong with them."""
     faults: list[str] = []
     registries = REGISTRIES[kind]
     for name in variables:
@@ -73,17 +84,13 @@ def plan(variables: Mapping[str, str], words: Sequence[str] = (), kind: str | No
             faults.append(
                 f"{name}: scripts/{kind}.bash reads no such variable; leave it empty, or take the other script"
             )
-    chosen = [
-        one for name in registries for one in choose(name, variables.get(name, ""), registries, faults)
-    ]  # fmt: skip
-    made = Plan(kind, BASE if kind == SFT else grpo.BASE, chosen)
+    chosen = [one for name in registries for one in choose(name, variables.get(name, ""), registries, faults)]
+    made = Plan(kind, BASE, chosen)
+    made.notes += [f"{one.told}: {one.option.note}" for one in chosen if one.option.note]
     if variables.get("LORA_CONFIG_OPTIONS"):
         made.put(sft.UNSAID_ADAPTED, "no option")
     else:
         made.put({"model.lora": None, "model.dtype": "auto"}, "no LORA_CONFIG_OPTIONS")
-    for one in chosen:
-        if one.option.note:
-            made.notes.append(f"{one.told}: {one.option.note}")
     if kind == SFT:
         _supervised(made, variables)
         _decay(made)
@@ -91,13 +98,7 @@ def plan(variables: Mapping[str, str], words: Sequence[str] = (), kind: str | No
         grpo.translate(made, variables, faults)
     faults += contradictions(made, variables)
     _common(made, variables, faults)
-    given, wrong = read_words(words)
-    faults += [fault.sentence for fault in wrong]
-    made.put({path: setting.value for path, setting in given.items()}, COMMAND_LINE)
-    loaded = _judged(made, faults)
-    refuse("this block of options", faults)
-    assert loaded is not None
-    return made, loaded
+    return made, faults
 
 
 def _decay(made: Plan) -> None:
@@ -182,9 +183,16 @@ def _judged(made: Plan, faults: list[str]) -> Loaded | None:
     try:
         loaded = load(made.base, made.values, disk=False)
     except FaultyRecipe as wrong:
-        for fault in wrong.faults:
-            path = next((known for known in made.origins if f"{fault.path}.".startswith(f"{known}.")), None)
-            faults.append(f"{made.origins[path] if path else fault.path}: {fault.sentence}")
+        faults += [f"{_told(fault.path, made)}: {fault.sentence}" for fault in wrong.faults]
         return None
     told = {path: made.origins.get(path, origin) for path, origin in loaded.origins.items()}
     return replace(loaded, name=str(made.values.get("run.name", made.base)), origins=told)
+
+
+def _told(path: str, made: Plan) -> str:
+    """The option that a place was set by; for a group of places the group, and the options in it."""
+    above = next((known for known in made.origins if f"{path}.".startswith(f"{known}.")), None)
+    if above is not None and made.origins[above] != COMMAND_LINE:
+        return made.origins[above]
+    below = {one.name: None for one in made.chosen for field in one.fields if field.startswith(f"{path}.")}
+    return f"{path} ({', '.join(below)})" if below else path

@@ -33,7 +33,7 @@ def main(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> i
         else:
             folder = _begin(rest, environment, DRY in words, TINY in words)
     except Interrupted as stop:
-        print(f"{stop} (or with scripts/resume_sft.bash)", file=sys.stderr)
+        print(f"{stop}, or with scripts/resume_{rest[-1] if rest[:1] == [RESUME] else rest[0]}.bash", file=sys.stderr)
         return INTERRUPTED
     except TacitError as error:
         print(error, file=sys.stderr)
@@ -45,16 +45,17 @@ def _begin(words: Sequence[str], environment: Mapping[str, str], dry: bool, tiny
     if not words or words[0] not in FOLDERS:
         raise TacitError(f"name one of {', '.join(FOLDERS)} first: which script this is")
     made, loaded = plan(from_environment(environment), words[1:], words[0])
-    for note in made.notes:
+    first = environment.get("RANK", "0") == "0"
+    for note in made.notes if first else ():
         print(note, file=sys.stderr)
     if dry:
-        print(_shown(loaded, words[1:], tiny).dump(), end="")
+        print(_shown(loaded, words[1:], tiny).dump() if first else "", end="")
         return None
     from tacit.train import train
     from tacit.train.folder import RunFolder
 
     folder = Path(str(loaded.recipe.run.folder))
-    if RunFolder(folder).started:
+    if first and RunFolder(folder).started:
         raise TacitError(
             f"{folder} holds a run already; go on with RESUME_PATH={folder} bash scripts/resume_{words[0]}.bash, or choose "
             "another DIR_NAME"
