@@ -22,7 +22,9 @@ def method(latents: int):
     from tacit.methods.distill import Count, Distill
     from tacit.thinking import Thinking
 
-    return Distill(latents=Count(plus=latents), thoughts=Thinking(), codi=WEIGHT, drop_last=False)
+    # Without silent steps there is nothing to compare, so the floor of the growth has no such term.
+    codi = WEIGHT if latents else 0.0
+    return Distill(latents=Count(plus=latents), thoughts=Thinking(), codi=codi, drop_last=False)
 
 
 def examples(vocab: int):

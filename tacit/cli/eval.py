@@ -71,6 +71,10 @@ def eval(
     print_report(report, batch)
 
 
+COUNTED = ("latents",)
+"""Tables of means, not of shares."""
+
+
 class Progress:
     """A line with the time left, for what takes longer than a few seconds."""
 
@@ -132,9 +136,10 @@ def print_report(report: "Report", batch: int | None = None) -> None:
     console.print(table)
     for name, part in report.tables.items():
         console.print()
-        extra = Table(name, "share", box=None, pad_edge=False, header_style="bold")
-        for kind, share in part.items():
-            extra.add_row(kind, f"{share:.2%}")
+        share = name not in COUNTED
+        extra = Table(name, "share" if share else "mean", box=None, pad_edge=False, header_style="bold")
+        for kind, value in part.items():
+            extra.add_row(kind, f"{value:.2%}" if share else f"{value:.2f}")
         console.print(extra)
 
 

@@ -199,11 +199,13 @@ def read_shared(thinker, batch: SharedBatch, wanted: Sequence[Averages] = ()) ->
     embeds = thinker.door.embed(batch.ids)
     n, edge = batch.early, batch.edges[batch.early]
     layers = any(one.in_tails for one in wanted)
+    # Where nothing is picked at all, the shape of what is not there is still asked for.
+    in_trunk = any(one.in_trunk for one in wanted) or bool(wanted and not layers)
     beside = (
         Beside(batch.at[:, :n], embeds[:, :edge], batch.cells[:edge], batch.keep[:, :edge], layers) if edge else None
     )
     schedule = "jacobi" if thinking.schedule == "jacobi" else "cached"
-    trunk = run(thinker, batch.trunk, schedule=schedule, layers=any(one.in_trunk for one in wanted), beside=beside)
+    trunk = run(thinker, batch.trunk, schedule=schedule, layers=in_trunk, beside=beside)
     tails = [] if trunk.aside is None else [trunk.aside]
     if edge < batch.edges[-1]:
         assert trunk.stream is not None

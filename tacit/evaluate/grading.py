@@ -138,8 +138,8 @@ def _perplexity(loss: float) -> float:
 
 
 def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
-    """Accuracy of every place and of every kind of question, shares of every kind of verdict, and how often the right choice
-    was the likelier one."""
+    """Accuracy of every place and of every kind of question, silent steps of every kind of question, shares of every kind of
+    verdict, and how often the right choice was the likelier one."""
     tables: dict[str, dict[str, float]] = {}
     places: defaultdict[int, list[bool]] = defaultdict(list)
     for one in graded:
@@ -154,6 +154,8 @@ def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
     kinds = sorted({one.kind for one in graded if one.kind is not None})
     if kinds:
         tables["accuracy"] = {kind: _share(one.row["correct"] for one in graded if one.kind == kind) for kind in kinds}
+    if kinds and any(one.latents for one in graded):
+        tables["latents"] = {kind: _mean(one.latents for one in graded if one.kind == kind) for kind in kinds}
     chosen = [one for one in graded if one.choice is not None]
     if chosen:
         share = _share(one.choice for one in chosen)
@@ -163,5 +165,9 @@ def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
 
 
 def _share(verdicts: Iterable[bool | None]) -> float:
-    found = list(verdicts)
-    return sum(map(bool, found)) / len(found)
+    return _mean(map(bool, verdicts))
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    found = list(numbers)
+    return sum(found) / len(found)

@@ -56,7 +56,8 @@ class Report:
     written_steps_mean: float | None = None
     """Steps written before the answer; None where a task's examples have none."""
     tables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """What only some tasks have: accuracy of each place, kinds of mistakes, scores of offered choices."""
+    """What only some tasks have: accuracy and silent steps of each kind of question, accuracy of each place, kinds of
+    mistakes, scores of offered choices."""
     rows: Sequence[dict[str, Any]] = ()
     """One for each answer: the lines of `samples.jsonl`."""
 

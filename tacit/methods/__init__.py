@@ -9,7 +9,6 @@ METHODS: dict[str, object] = {
     "filler": "tacit.methods.filler:Filler",
     "mixed": "tacit.methods.mixed:Mixed",
     "pause": "tacit.methods.pause:Pause",
-    "pccot": "tacit.methods.pccot:Pccot",
     "superposition": "tacit.methods.superposition:Superposition",
     "distill": "tacit.methods.distill:Distill",
 }

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
-from tacit.methods.base import Lesson, Loss, Method, Progress, answer, cue, question, steps
+from tacit.methods.base import Lesson, Loss, Method, Progress, answer, cue, opening, question, steps
 from tacit.methods.distance import Distance
 from tacit.settings import Settings
 from tacit.thinking import Thinking
@@ -38,6 +38,19 @@ class Count(Settings):
     """At least so many."""
     most: int | None = Field(default=None, ge=0)
     """At most so many; null sets no bound."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.most is not None and self.most < self.least:
+            raise ValueError(
+                f"at least {self.least} and at most {self.most} cannot both hold; set most: {self.least} or more"
+            )
+        return self
+
+    @property
+    def none(self) -> bool:
+        """Whether no example gets any."""
+        return self.most == 0 or not (self.per_step or self.plus or self.least)
 
     def of(self, steps: int) -> int:
         count = max(self.least, int(self.per_step * steps) + self.plus)
@@ -103,6 +116,26 @@ class Distill(Method):
             )
         if self.student == 0 and not self._terms:
             raise ValueError("the student learns nothing; set student, codi, meaned or aligned above 0")
+        if self._terms and self.latents.none:
+            raise ValueError(
+                f"{', '.join(self._terms)}: states behind silent steps are compared, and there are none; set latents.plus: 6, "
+                "or every such weight to 0"
+            )
+        if self.stop and self.latents.of(0) > self.thoughts.max_latents:
+            raise ValueError(
+                f"at least {self.latents.of(0)} silent steps are learned, and the model is stopped behind "
+                f"{self.thoughts.max_latents}; set thoughts.max_latents higher"
+            )
+        if self.thoughts.window is not None:
+            raise ValueError(
+                f"a gradient window of {self.thoughts.window} would cut between what the student shares with the teacher and "
+                "what it does not; leave thoughts.window out"
+            )
+        if self.stop and self.thoughts.schedule == "jacobi":
+            raise ValueError(
+                "silent steps that are made at once must be given, and this model decides on each; set stop: 0 and "
+                "learn_cue: false, or thoughts.schedule: cached"
+            )
         return self
 
     @property
@@ -124,31 +157,34 @@ class Distill(Method):
             )
         written = ex._replace(steps=ex.steps[:-1]) if self.drop_last else ex
         count, gone = self._place(len(ex.steps), stage, rng)
-        rest = steps(written, gone)
-        end = (cue(ex, float(self.learn_cue or bool(rest.ids))), answer(ex, vocab))
-        views = {"main": Layout(question(ex), *vocab.thought(count, self.stop), *([rest] if rest.ids else []), *end)}
+        rest = [] if gone is None or gone >= len(written.steps) else [steps(written, gone)]
+        said = cue(ex, float(self.learn_cue or gone is not None))
+        views = {"main": Layout(question(ex), *vocab.thought(count, self.stop), *rest, said, answer(ex, vocab))}
         if self.teacher or self._terms:
-            opening = [Segment("open", (vocab.open,))] if self.opened else []
+            think = [Segment("open", (vocab.open,))] if self.opened else []
+            first = [piece._replace(name="opening") for piece in opening(ex)]
             pieces = [Segment("steps", step, 1.0) for step in written.steps]
-            views["teacher"] = Layout(question(ex), *opening, *pieces, cue(ex), answer(ex, vocab))
+            views["teacher"] = Layout(question(ex), *think, *first, *pieces, cue(ex), answer(ex, vocab))
         return views
 
-    def _place(self, written: int, stage: int | None, rng: Generator | None) -> tuple[int, int]:
-        """(silent steps, written steps that are gone)."""
-        count = self.latents.of(written)
-        if self.stages is None or stage is None:
-            return count, written
-        if rng is not None and stage and rng.random() < self.stages.mix:
+    def _place(self, written: int, stage: int | None, rng: Generator | None) -> tuple[int, int | None]:
+        """(silent steps, written steps that are gone); None: all of them, and for good."""
+        if rng is not None and stage and self.stages and rng.random() < self.stages.mix:
             stage = int(rng.integers(stage))
-        return (count, written) if stage >= self.stages.last else (min(stage, count), stage)
+        count = self.latents.of(written)
+        return (count, None) if self._silent(stage) else (min(stage or 0, count), stage)
+
+    def _silent(self, stage: int | None) -> bool:
+        """Whether nothing is written any more in this stage."""
+        return stage is None or self.stages is None or stage >= self.stages.last
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         if self.stop:
             return Layout(question(ex), Segment("open", (vocab.open,)))
-        most = self.latents.of(0)
-        count = most if stage is None or self.stages is None or stage >= self.stages.last else min(stage, most)
-        fed = [] if self.learn_cue or count < most else [cue(ex, 0.0)]
-        return Layout(question(ex), *vocab.thought(count), *fed)
+        count = self.latents.of(0)
+        if not self._silent(stage):
+            return Layout(question(ex), *vocab.thought(min(stage or 0, count)))
+        return Layout(question(ex), *vocab.thought(count), *([] if self.learn_cue else [cue(ex, 0.0)]))
 
     def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
         from tacit.methods.distilling import Twins

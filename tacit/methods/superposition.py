@@ -46,6 +46,9 @@ class Superposition(Method):
     """Which thoughts are taught: every one of the chain, or only the newest, and none where the answer is learned."""
     nodes: Literal["path", "frontier"] = "path"
     """What a thought must name: a node on a shortest way to the target, or any node of its layer."""
+    settled: bool = False
+    """Teach the thought that has arrived, and those behind it, to name the target. Without this nothing but the answer teaches
+    them, and an answer may stay a toss between the two on offer behind thoughts that hold everything."""
     mix: float = Field(default=0.0, ge=0, le=1)
     """Probability that an example is laid out for a random stage up to the current one."""
     ramp: int | None = Field(default=None, ge=1)
@@ -92,10 +95,14 @@ class Superposition(Method):
         if self.labels == "last":
             goals[: len(goals) if answered else -1] = [IGNORE] * (len(goals) - (not answered))
         # A label stands one column behind the thought that must name it, so the newest thought needs a column more.
-        named = [*goals[:count], *[IGNORE] * (count - len(goals))]
-        thought = Segment("thought", (vocab.latent,) * count, 1.0, labels=named)
+        arrived = ex.answer[0] if self.settled else IGNORE
+        named = [*goals, *[arrived] * (count + 1 - len(goals))]
+        thought = Segment("thought", (vocab.latent,) * count, 1.0, labels=named[:count])
         if answered:
-            return {"main": Layout(question(ex), thought, cue(ex, 0.0), answer(ex, vocab))}
+            asked = cue(ex, 0.0)
+            if self.settled:
+                asked = Segment("cue", ex.cue, 1.0, labels=[named[count], *[IGNORE] * (len(ex.cue) - 1)])
+            return {"main": Layout(question(ex), thought, asked, answer(ex, vocab))}
         name = "newest" if stage == current else "earlier"
         return {"main": Layout(question(ex), thought, Segment(name, goals[count : count + 1], 1.0))}
 
@@ -168,8 +175,9 @@ def _layers(
                 hop += thinks
                 if label == IGNORE:
                     continue
-                layers.append(ex.graph.frontier[hop] if thinks else ())
-                hops.append(min(hop, HOPS) if thinks else None if place else 0)
+                arrived = hop > ex.graph.hops
+                layers.append(ex.graph.frontier[hop] if thinks and not arrived else ())
+                hops.append((None if arrived else min(hop, HOPS)) if thinks else None if place else 0)
                 newest.append(segment.name == "newest")
     member = np.zeros((len(layers), vocabulary), dtype=np.float32)
     for row, layer in enumerate(layers):

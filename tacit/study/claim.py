@@ -29,6 +29,9 @@ class Arm:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
     """Of the scale's seeds, those that this arm is run with, where not all of them are worth their time."""
+    asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Other ways of asking what was trained, each a name and options of `tacit.evaluate`. A rule may judge each as an arm
+    called `ARM, NAME`."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,8 @@ class Claim:
     """A number of the runs' last evaluation."""
     shown: tuple[str, ...] = ()
     """Further numbers of it, by which the picture tells each arm and which stand in the table beside the metric."""
+    listed: tuple[str, ...] = ()
+    """Further numbers that stand in the table alone."""
 
     def scale(self, name: str) -> Scale:
         if name not in self.scales:

@@ -19,7 +19,7 @@ Page = dict[str, Any]
 
 
 def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdict: Verdict, seconds: float) -> Page:
-    """`runs`: arm, recipe, overrides, seed and metrics of each."""
+    """`runs`: arm, recipe, overrides, seed and metrics of each, and what it said when it was asked in other ways."""
     interval = {key: _finite(value) for key, value in asdict(verdict.interval).items()}
     return {
         "claim": claim.name,
@@ -27,6 +27,7 @@ def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdi
         "expected": claim.expected,
         "metric": claim.metric,
         "shown": list(claim.shown),
+        "listed": list(claim.listed),
         "runs": [dict(run) for run in runs],
         "verdict": verdict.word,
         "sentence": verdict.sentence,
@@ -72,7 +73,7 @@ def text(page: Page, picture: str) -> str:
     """The page in Markdown."""
     names = [
         name
-        for name in dict.fromkeys([page["metric"], *page.get("shown", ()), *SHOWN])
+        for name in dict.fromkeys([page["metric"], *page.get("shown", ()), *page.get("listed", ()), *SHOWN])
         if any(name in r["metrics"] for r in page["runs"])
     ]
     lines = [
@@ -92,6 +93,7 @@ def text(page: Page, picture: str) -> str:
     for run in page["runs"]:
         cells = [_number(run["metrics"].get(name)) for name in names]
         lines.append(f"| {run['arm']} | {run['seed']} | " + " | ".join(cells) + " |")
+    lines += _asked(page)
     lines += [
         "",
         f"Scale {page['scale']}; {page['seconds']:.0f} seconds of training. Again, from nothing:",
@@ -100,6 +102,22 @@ def text(page: Page, picture: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _asked(page: Page) -> list[str]:
+    """A table of the runs that were asked in other ways too: the shown numbers in each cell."""
+    runs = [run for run in page["runs"] if run.get("asked")]
+    ways = list(dict.fromkeys(way for run in runs for way in run["asked"]))
+    if not ways:
+        return []
+    shown = page.get("shown") or [page["metric"]]
+    lines = ["", f"Asked in other ways: {', '.join(shown)}.", "", f"| arm | seed | as trained | {' | '.join(ways)} |"]
+    lines.append("|---|---|---|" + "---|" * len(ways))
+    for run in runs:
+        found = [run["metrics"], *(run["asked"].get(way, {}) for way in ways)]
+        cells = [" / ".join(f"{one[name]:.2f}" for name in shown if name in one) or "–" for one in found]
+        lines.append(f"| {run['arm']} | {run['seed']} | {' | '.join(cells)} |")
+    return lines
 
 
 def _number(value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tacit.recipe import load
 from tacit.registry import resolve
+from tacit.study.asked import Evaluate, asked
 from tacit.study.claim import Claim, Outcome
 from tacit.study.claims import CLAIMS
 from tacit.study.page import make_page, write_page
@@ -23,13 +24,17 @@ def reproduce(
     runs: Path = RUNS,
     results: Path = RESULTS,
     train: Train | None = None,
+    evaluate: Evaluate | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """The page's JSON file. One run folder for each arm and seed lies below `runs`."""
+    """The page's JSON file. One run folder for each arm and seed lies below `runs`. `train` and `evaluate` are the project's
+    own unless given."""
     chosen: Claim = resolve(CLAIMS, claim, "claim") if isinstance(claim, str) else claim
     size = chosen.scale(scale)
     if train is None:
         from tacit.train import train  # pyright: ignore[reportMissingImports, reportAssignmentType]
+    if evaluate is None:
+        from tacit.evaluate import evaluate
     told: list[dict[str, Any]] = []
     outcomes: list[Outcome] = []
     for seed in size.seeds:
@@ -43,8 +48,13 @@ def reproduce(
             run = Run(Path(train(arm.recipe, overrides, out=folder, resume=True)))  # type: ignore[misc]
             metrics = _metrics(run)
             say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")
-            told.append({"arm": name, "recipe": arm.recipe, "overrides": overrides, "seed": seed, "metrics": metrics})
+            answers = asked(run, arm.asked, evaluate)
+            told.append(
+                {"arm": name, "recipe": arm.recipe, "overrides": overrides, "seed": seed, "metrics": metrics}
+                | ({"asked": answers} if answers else {})
+            )
             outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))
+            outcomes += [Outcome(f"{name}, {way}", seed, found[chosen.metric]) for way, found in answers.items()]
     verdict = chosen.rule.judge(outcomes)
     page = make_page(chosen, scale, told, verdict, _seconds(told))
     files = write_page(page, results)

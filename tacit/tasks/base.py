@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -25,7 +25,6 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 # The part of all questions that lives in each held-out split of a generated task.
 HELD_OUT: Mapping[Split, float] = {"valid": 1 / 16, "test": 1 / 16}
-POSES = 256
 FRUITLESS = 10_000
 
 
@@ -166,6 +165,9 @@ class Drawn(Task):
 class Generated(Drawn):
     """A task that draws one problem after the other and can put the same problem in other words."""
 
+    wordings: ClassVar[int] = 256
+    """So often a problem is put into other words to make it live in the split that is asked for."""
+
     @abstractmethod
     def problem(self, rng: np.random.Generator) -> Any:
         """Draw what is to be solved."""
@@ -184,7 +186,7 @@ class Generated(Drawn):
     def _posed(self, split: Split, rng: np.random.Generator) -> Example | None:
         # A held-out split owns one question in sixteen, and wording a problem anew is cheaper than another problem.
         problem = self.problem(rng)
-        for _ in range(POSES):
+        for _ in range(self.wordings):
             example = self.pose(problem, rng)
             if home(example.question) == split:
                 return example

@@ -7,7 +7,7 @@ many of them a model uses; accuracy is told for each length of the chain.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +31,9 @@ class Operation(NamedTuple):
 
 class Modular(Generated):
     """Chains of operations modulo a prime. Held-out questions never occur in training; training questions may recur."""
+
+    wordings: ClassVar[int] = 1
+    """A chain is its words."""
 
     template: Template = Template(kind="symbolic", question="{question}", step="{step}", cue=":", answer="{answer}")
     """The words around question, steps and answer."""

@@ -205,7 +205,7 @@ def test_accuracy_by_kind_of_question(thinker, examples, monkeypatch):
     """Kinds add up to the whole, of answers and of choices. Twin: a task without kinds has no such table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(TASK), "kind", lambda *_: None)
-        assert "accuracy" not in report(thinker, examples).tables
+        assert not {"accuracy", "latents"} & report(thinker, examples).tables.keys()
     kinds = {example.id: ("even", "odd")[number % 2] for number, example in enumerate(examples)}
     monkeypatch.setattr(type(TASK), "kind", lambda self, example: kinds[example.id])
     found = evaluate_split(thinker, METHOD, TASK, TASK.template, examples, SETTINGS, choices=True)
@@ -215,6 +215,8 @@ def test_accuracy_by_kind_of_question(thinker, examples, monkeypatch):
     by_kind, n = found.tables["accuracy"], len(examples)
     shares = {name: list(kinds.values()).count(name) / n for name in by_kind}
     assert sum(shares[name] * by_kind[name] for name in by_kind) == pytest.approx(found.accuracy)
+    latents = found.tables["latents"]
+    assert sum(shares[name] * latents[name] for name in by_kind) == pytest.approx(found.latents_mean)
     choice = found.tables["choice"]
     assert sum(shares[name] * choice[name] for name in by_kind) == pytest.approx(choice["accuracy"])
     assert f"accuracy/{name}" in found.metrics()

@@ -9,15 +9,19 @@ import tiny
 import torch
 from tiny import VOCAB, same, thinker, words
 
-from tacit.engine import run
+from tacit import thinker as thinking_model
+from tacit.engine import masks, run
 from tacit.engine.averages import Picks
+from tacit.engine.door import Door
 from tacit.engine.shared import SharedBatch
 from tacit.errors import DataError, ModelError
 from tacit.example import Encoded
+from tacit.layout import Layout
 from tacit.methods import distilling
 from tacit.methods.base import Lesson
 from tacit.methods.distance import Distance
 from tacit.methods.distill import Count, Distill, Stages
+from tacit.vocab import Vocab
 
 FAMILIES = ("gpt2", "gpt2-untied", "llama", "llama-tied", "mistral", "gemma3-mixed")
 NORMS = ("layer_std", "layer_l2", "std", "l2", "none")
@@ -108,7 +112,7 @@ def naive(mind, method: Distill, given=None, stage: int = 0) -> torch.Tensor:
         views = method.layouts(ex, VOCAB, stage, np.random.default_rng(r))
         ids.append((views["main"], views.get("teacher")))
         for name, layout in views.items():
-            inputs = oracle.thoughtful(seen, layout.ids)
+            inputs = made(mind.thinking, seen, layout.ids)
             weights = [s.learn for s in layout.segments for _ in s.ids]
             judge = seen if name == "main" else free
             sums[name] = sums[name] + oracle.row_loss(judge, inputs, layout.ids, layout.labels, weights)
@@ -120,6 +124,13 @@ def naive(mind, method: Distill, given=None, stage: int = 0) -> torch.Tensor:
         terms = naive_terms(method, students, teachers, ids)
         total = total + sum(getattr(method, name) * term for name, term in terms.items())
     return total
+
+
+def made(thinking, seen, ids: list[int]) -> list[torch.Tensor]:
+    """The inputs of a row, its thoughts one by one or all at once."""
+    if thinking.schedule == "jacobi":
+        return oracle.jacobi(seen, ids, thinking.rounds)
+    return oracle.thoughtful(seen, ids)
 
 
 def no_decision(row: torch.Tensor, said: int) -> torch.Tensor:
@@ -166,7 +177,7 @@ def test_every_term_and_normaliser(term, measure, norm):
         {"stop": 0.0, "latents": Count(plus=3)},
         {"stop": 0.0, "latents": Count(plus=3), "learn_cue": False},
         {"stop": 0.25},
-        {"latents": Count(plus=0)},
+        {"latents": Count(plus=0), "codi": 0.0},
     ],
     ids=str,
 )
@@ -189,6 +200,24 @@ def test_other_ways_of_thinking():
     check("gpt2", closing)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("rounds", [1, 3, 4])
+def test_thoughts_made_at_once(family, rounds):
+    """As many rounds as thoughts are the thoughts made one by one, and fewer are not."""
+    learned = parallel(rounds)
+    check(family, learned)
+    mind = mind_of(family, learned)
+    at_once = ours(mind, learned).total
+    mind.thinking = mind.thinking.model_copy(update={"schedule": "cached"})
+    one_by_one = ours(mind, learned).total
+    assert (abs(float((at_once - one_by_one).detach())) < 1e-12) is (rounds >= 3)
+
+
+def parallel(rounds: int) -> Distill:
+    thoughts = method().thoughts.model_copy(update={"schedule": "jacobi", "rounds": rounds})
+    return method(latents=Count(plus=3), thoughts=thoughts, stop=0.0, learn_cue=False, meaned=1.0)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("cuts", [(0, 1, 4), (0, 2, 3, 4), (0, 1, 2, 3, 4)])
 def test_a_step_in_pieces_is_the_step(cuts, norm):
@@ -196,6 +225,13 @@ def test_a_step_in_pieces_is_the_step(cuts, norm):
     learned = method(meaned=1.0, aligned=1.0, distance=Distance(norm=norm))
     mind, given = mind_of("gpt2", learned), examples()
     check_pieces(mind, learned, [given[a:b] for a, b in zip(cuts, cuts[1:])])
+
+
+@pytest.mark.parametrize("fields", [{"aligned": 1.0}, {"meaned": 1.0, "stages": Stages(last=3)}], ids=str)
+def test_a_piece_in_which_nothing_can_be_compared(fields):
+    """Its row has no step that the teacher writes, or no silent step either."""
+    learned, given = method(codi=0.0, **fields), examples()
+    check_pieces(mind_of("gpt2", learned), learned, [given[:2], given[2:3], given[3:]])
 
 
 def check_pieces(mind, learned: Distill, groups, whole: bool = False) -> None:
@@ -257,6 +293,15 @@ def next_token_compared(patch):
     patch.setattr(SharedBatch, "spots", later)
 
 
+def beginnings_of_steps_compared(patch):
+    pieces = Layout.pieces
+    patch.setattr(Layout, "pieces", lambda self, name: [(start, start + 1) for start, _ in pieces(self, name)])
+
+
+def losses_exchanged(patch):
+    patch.setattr(distilling, "PARTS", distilling.PARTS[::-1])
+
+
 def sums_for_means(patch):
     add = Picks.add_to
     patch.setattr(Picks, "add_to", lambda self, *given: add(self._replace(shares=torch.ones_like(self.shares)), *given))
@@ -290,28 +335,79 @@ def teachers_decide(patch):
     patch.setattr(torch, "where", keep)
 
 
+def decisions_among_all_tokens(patch):
+    patch.setattr(thinking_model, "confine", lambda logits, *given: logits)
+
+
+def stops_not_learned(patch):
+    thought = Vocab.thought
+    patch.setattr(Vocab, "thought", lambda self, count, learn=0.0: thought(self, count))
+
+
+def teachers_read_the_marker(patch):
+    """A tail one column further than it leaves the trunk: behind the student's <think>."""
+    beside = masks.beside
+    patch.setattr(masks, "beside", lambda trunk, at, *rest: beside(trunk, at + 1, *rest))
+
+
+def positions_count_padding(patch):
+    read = run._Walk._read
+
+    def wrong(self, stream, embeds, start, end):
+        columns = torch.arange(self.batch.shape[1]).expand(self.batch.shape)
+        self.batch = replace(self.batch, positions=columns)
+        return read(self, stream, embeds, start, end)
+
+    patch.setattr(run._Walk, "_read", wrong)
+
+
+def heads_tied(patch):
+    patch.setattr(Door, "head", lambda self, hidden: hidden @ self.embedding.weight.T)
+
+
+def one_round_less(patch):
+    jacobi = run._Walk.jacobi
+
+    def wrong(self):
+        thinking = self.thinker.thinking
+        self.thinker.thinking = thinking.model_copy(update={"rounds": thinking.rounds - 1})
+        trace = jacobi(self)
+        self.thinker.thinking = thinking
+        return trace
+
+    patch.setattr(run._Walk, "jacobi", wrong)
+
+
 @pytest.mark.parametrize(
-    ("sabotage", "found"),
+    ("sabotage", "found", "family", "sabotaged"),
     [
-        (teacher_moves, "gradients"),
-        (next_token_compared, "losses"),
-        (sums_for_means, "losses"),
-        (biased_deviation, "losses"),
-        (unknown_teachers_count, "losses"),
-        (thoughts_without_gradient, "gradients"),
-        (teachers_decide, "losses"),
+        (teacher_moves, "gradients", "gpt2", method(meaned=1.0, opened=True)),
+        (next_token_compared, "losses", "gpt2", method()),
+        (beginnings_of_steps_compared, "losses", "gpt2", method(codi=0.0, aligned=1.0)),
+        (losses_exchanged, "losses", "gpt2", method(student=2.0)),
+        (sums_for_means, "losses", "gpt2", method(codi=0.0, meaned=1.0)),
+        (biased_deviation, "losses", "gpt2", method()),
+        (unknown_teachers_count, "losses", "gpt2", method(meaned=1.0)),
+        (thoughts_without_gradient, "gradients", "gpt2", method()),
+        (teachers_decide, "losses", "gpt2", method(opened=True)),
+        (decisions_among_all_tokens, "losses", "gpt2", method()),
+        (stops_not_learned, "losses", "gpt2", method()),
+        (teachers_read_the_marker, "losses", "gpt2", method()),
+        (positions_count_padding, "losses", "gpt2", method()),
+        (heads_tied, "losses", "gpt2-untied", method()),
+        (one_round_less, "losses", "gpt2", parallel(2)),
     ],
+    ids=lambda given: getattr(given, "__name__", None),
 )
-def test_sabotage_is_noticed(sabotage, found, monkeypatch):
-    sabotaged = method(meaned=1.0, opened=True)
-    check("gpt2", sabotaged)
-    mind = mind_of("gpt2", sabotaged)
+def test_sabotage_is_noticed(sabotage, found, family, sabotaged, monkeypatch):
+    check(family, sabotaged)
+    mind = mind_of(family, sabotaged)
     reference = naive(mind, sabotaged)
     sabotage(monkeypatch)
     total = ours(mind, sabotaged).total
     monkeypatch.undo()
     with pytest.raises(AssertionError, match=f"{found}.* differ"):
-        same("gpt2", mind, total, reference)
+        same(family, mind, total, reference)
 
 
 def test_a_normaliser_of_the_piece_alone_is_noticed():

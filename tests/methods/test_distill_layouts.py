@@ -9,6 +9,7 @@ from tacit.layout import IGNORE
 from tacit.methods.base import Progress
 from tacit.methods.distance import Distance
 from tacit.methods.distill import Count, Distill, Stages
+from tacit.thinking import Thinking
 from tacit.vocab import Vocab
 
 VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0)
@@ -77,6 +78,38 @@ def test_stages(stage, latents, left):
     assert student.ids[: len(prompt)] == prompt.ids and prompt.ids.count(2) == latents
 
 
+@pytest.mark.parametrize(("stage", "said"), [(1, True), (2, True), (3, False), (None, False)])
+def test_words_that_are_not_given_yet_are_learned(stage, said):
+    """While steps are written, nobody knows where they end: also in a row that has none left, and with few silent steps."""
+    method = Distill(latents=Count(plus=1), stop=0.0, learn_cue=False, stages=Stages(last=3, mix=0.0))
+    for example in (EXAMPLE, EXAMPLE._replace(steps=STEPS[:1])):
+        student = method.layouts(example, VOCAB, stage, None)["main"]
+        start, end = student.span("cue")
+        assert student.labels[start:end] == (CUE if said else [IGNORE] * 2)
+        prompt = method.prompt(example, VOCAB, stage).ids
+        assert prompt == [50, 51, 1, 2, 3, *([] if said else CUE)] == student.ids[: len(prompt)]
+
+
+def test_words_before_the_steps_are_the_teachers():
+    example = EXAMPLE._replace(opening=(80, 81))
+    found = views(example, latents=Count(plus=1), stop=0.0)
+    assert found["main"].ids == [50, 51, 1, 2, 3, *CUE, *END]
+    assert found["teacher"].ids == [50, 51, 80, 81, 10, 11, 20, 21, 22, *CUE, *END]
+    assert list(found["teacher"].pieces("steps")) == [(4, 6), (6, 9)]
+    staged = views(example, stage=1, stages=Stages(last=3, mix=0.0))["main"]
+    assert staged.ids == [50, 51, 1, 2, 3, 80, 81, 20, 21, 22, *CUE, *END]
+
+
+def test_thoughts_made_at_once_are_laid_out_as_others():
+    """Parallel continuous thoughts: given silent steps, then the words before the answer."""
+    method = Distill(latents=Count(plus=2), thoughts=Thinking(schedule="jacobi"), stop=0.0, learn_cue=False)
+    found = method.layouts(EXAMPLE, VOCAB, 0, None)
+    assert found["main"].ids == [50, 51, 1, 2, 2, 3, *CUE, *END]
+    assert found["main"].labels == [IGNORE] * 8 + END
+    assert found["teacher"].ids == [50, 51, 10, 11, 20, 21, 22, *CUE, *END]
+    assert method.prompt(EXAMPLE, VOCAB).ids == found["main"].ids[:8]
+
+
 def test_stages_come_with_steps_and_some_rows_lag_behind():
     method = Distill(stages=Stages(every=100, last=3, mix=0.5))
     assert [method.stage(Progress(step, 0.0, 1000)) for step in (0, 99, 100, 299, 300, 900)] == [0, 0, 1, 2, 3, 3]
@@ -98,6 +131,12 @@ def test_no_teacher_at_all():
         {"target": 0},
         {"codi": -1.0},
         {"distance": {"blocks": (3, 2)}},
+        {"latents": {"plus": 0}},
+        {"latents": {"most": 0}, "codi": 0.0, "meaned": 1.0},
+        {"latents": {"least": 5, "most": 3}},
+        {"latents": {"plus": 65}},
+        {"thoughts": {"schedule": "jacobi"}},
+        {"thoughts": {"window": 2}},
     ],
 )
 def test_what_cannot_work_is_refused(wrong):

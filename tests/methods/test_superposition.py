@@ -74,6 +74,16 @@ MODES = {
             [(2, 11), (2, 12), (2, 13), (2, X), *ANSWER],
         ],
     ),
+    "settled": (
+        {"settled": True, "latents": 4},
+        [
+            [(11, 11)],
+            [(2, 11), (12, 12)],
+            [(2, 11), (2, 12), (13, 13)],
+            [(2, 11), (2, 12), (2, 13), (52, 13), *ANSWER[1:]],
+            [(2, 11), (2, 12), (2, 13), (2, 13), (52, 13), *ANSWER[1:]],
+        ],
+    ),
     "fewer thoughts than hops": (
         {"latents": 1},
         [
@@ -177,11 +187,12 @@ def lesson_of(method, thinker, examples, stage):
     return Lesson(method.collate(rows, thinker.vocab), len(rows), examples), [row["main"] for row in rows]
 
 
-@pytest.mark.parametrize("stage", range(4))
-def test_masses_are_those_of_each_row_alone(stage):
+@pytest.mark.parametrize("stage", range(5))
+@pytest.mark.parametrize("fields", [{}, {"settled": True, "latents": 4}], ids=["every", "settled"])
+def test_masses_are_those_of_each_row_alone(fields, stage):
     """Every number again, a row and a column at a time. Twin: other layers give other masses."""
     thinker, examples = small()
-    method = Superposition(max_stage=3)
+    method = Superposition(max_stage=4, **fields)
     lesson, layouts = lesson_of(method, thinker, examples, stage)
     loss = method.loss(thinker, lesson, lesson.counts())
     seen: dict[str, list[float]] = {}
@@ -195,12 +206,12 @@ def test_masses_are_those_of_each_row_alone(stage):
             p = thinker.logits(hidden[[column - 1]], torch.tensor([layout.ids[column - 1]]))[0].softmax(-1)
             total -= float(p[labels[column]].log().detach())
             k = column - len(ex.question) + 1
-            if stage < ex.graph.hops or k <= ex.graph.hops:
+            if k <= ex.graph.hops:
                 held = float(p[list(ex.graph.frontier[k])].sum().detach())
                 seen.setdefault(f"hop_{k}", []).append(held)
                 if k == stage + 1:
                     seen.setdefault("newest", []).append(held)
-            elif labels[column] != thinker.vocab.eos:
+            elif labels[column] != thinker.vocab.eos and column >= layout.span("answer")[0]:
                 seen.setdefault("answer", []).append(float(p.argmax() == labels[column]))
     found = method.summary({name: float(value) for name, value in loss.parts.items()})
     assert float(loss.total) == pytest.approx(total / len(examples), rel=1e-5)

@@ -52,6 +52,15 @@ def test_held_out_questions_do_not_occur_in_training_where_questions_recur():
     assert splits["train"] != list(Modular(seed=1, **FEW).examples("train"))
 
 
+def test_a_chain_that_lives_elsewhere_is_not_put_again(monkeypatch):
+    """It has one wording only. Other tasks look for one that lives in the split."""
+    posed, pose = [], Modular.pose
+    monkeypatch.setattr(Modular, "pose", lambda self, *given: posed.append(given[0]) or pose(self, *given))
+    task = Modular(train_rows=1, valid_rows=20, test_rows=1)
+    assert len(list(task.examples("valid"))) == 20
+    assert 20 < len(posed) < 20 * 40
+
+
 def test_its_words_are_all_that_it_says():
     task = Modular(modulus=7, steps="wide", **FEW)
     said = {word for row in task.examples("valid") for text in (row.question, *row.steps) for word in text.split()}

@@ -30,8 +30,22 @@ def sums(count: int) -> list[Example]:
     return out
 
 
+DISTILLED = {
+    "name": "distill",
+    "latents": {"per_step": 1, "plus": 1},
+    "meaned": 1.0,
+    "aligned": 1.0,
+    "stages": {"every": 1, "last": 2, "mix": 0.5},
+}
+"""Every term, a learned stop, rows whose teacher writes no step, rows of one step laid out for different stages."""
+
+
 def make_thinker(
-    dropout: float = 0.0, dtype: torch.dtype = torch.float32, lora: bool = False, schedule: str = "cached"
+    dropout: float = 0.0,
+    dtype: torch.dtype = torch.float32,
+    lora: bool = False,
+    schedule: str = "cached",
+    thinking: Thinking | None = None,
 ) -> Thinker:
     torch.manual_seed(0)
     tokenizer = character_tokenizer(["0123456789+=;#"])
@@ -39,7 +53,7 @@ def make_thinker(
     scratch = Scratch(family="gpt2", layers=1, hidden=16, heads=2, positions=64, dropout=dropout)
     model = build(scratch, len(tokenizer), eos=vocab.eos, pad=vocab.pad, seed=0)
     base = add_lora(model, Lora(r=2, dropout=dropout), token_ids(vocab)) if lora else model.to(dtype)
-    return Thinker(base, tokenizer, vocab, Thinking(schedule=schedule))
+    return Thinker(base, tokenizer, vocab, thinking or Thinking(schedule=schedule))
 
 
 def make_recipe(method: dict | None = None, eval: dict | None = None, **train) -> Recipe:

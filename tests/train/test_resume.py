@@ -8,7 +8,7 @@ import signal
 import time
 
 import pytest
-from small_runs import make_recipe, make_thinker, run, same, weights
+from small_runs import DISTILLED, make_recipe, make_thinker, run, same, weights
 
 import tacit.train.begin
 
@@ -41,6 +41,14 @@ def test_adapters_resume_bit_equal(tmp_path):
     straight = weights(run(tmp_path / "a", recipe, make_thinker(0.1, lora=True)))
     run(tmp_path / "b", recipe, make_thinker(0.1, lora=True))
     assert same(straight, weights(run(tmp_path / "b", recipe, make_thinker(0.1, lora=True), resume=4)))
+
+
+def test_distilled_thoughts_resume_bit_equal(tmp_path):
+    recipe = make_recipe(DISTILLED, **HARD | {"micro_batch": 3})
+    made = lambda: make_thinker(0.1, thinking=recipe.method.settings.thinking())  # noqa: E731
+    straight = weights(run(tmp_path / "a", recipe, made()))
+    run(tmp_path / "b", recipe, made())
+    assert same(straight, weights(run(tmp_path / "b", recipe, made(), resume=4)))
 
 
 def test_resuming_without_the_random_numbers_differs(tmp_path, monkeypatch):

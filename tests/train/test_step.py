@@ -6,7 +6,7 @@ import socket
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from small_runs import TEMPLATE, make_recipe, make_thinker, run, same, sums, weights
+from small_runs import DISTILLED, TEMPLATE, make_recipe, make_thinker, run, same, sums, weights
 
 from tacit.errors import TacitError
 from tacit.example import encode
@@ -17,15 +17,16 @@ from tacit.train.step import Learner, Stepper
 EXACT = 1e-12
 MIXED = {"name": "coconut", "epochs_per_stage": 0.25, "max_stage": 2, "mix": 0.5}
 """Stages, and rows of one step laid out for different stages: ragged in every way."""
+METHODS = pytest.mark.parametrize("method", [MIXED, DISTILLED], ids=["coconut", "distill"])
 
 
 ROWS = 7
 """A step's rows, which two processes cannot share evenly."""
 
 
-def trained(folder, batch=8, steps=3, **train):
-    recipe = make_recipe(MIXED, batch=batch, steps=steps, **train)
-    return weights(run(folder, recipe, make_thinker(dtype=torch.float64)))
+def trained(folder, method=MIXED, batch=8, steps=3, **train):
+    recipe = make_recipe(method, batch=batch, steps=steps, **train)
+    return weights(run(folder, recipe, make_thinker(dtype=torch.float64, thinking=recipe.method.settings.thinking())))
 
 
 def apart(one, other):
@@ -33,15 +34,17 @@ def apart(one, other):
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
+@METHODS
 @pytest.mark.parametrize("micro", [1, 2, 4])
-def test_micro_batches_do_not_matter(tmp_path, micro):
-    assert apart(trained(tmp_path / "1"), trained(tmp_path / "2", micro_batch=micro)) < EXACT
+def test_micro_batches_do_not_matter(tmp_path, method, micro):
+    assert apart(trained(tmp_path / "1", method), trained(tmp_path / "2", method, micro_batch=micro)) < EXACT
 
 
-def test_counting_each_micro_batch_alone_matters(tmp_path, monkeypatch):
-    whole = trained(tmp_path / "1")
+@METHODS
+def test_counting_each_micro_batch_alone_matters(tmp_path, monkeypatch, method):
+    whole = trained(tmp_path / "1", method)
     forget_the_others(monkeypatch)
-    assert apart(whole, trained(tmp_path / "2", micro_batch=2)) > 1e-6
+    assert apart(whole, trained(tmp_path / "2", method, micro_batch=2)) > 1e-6
 
 
 def forget_the_others(monkeypatch):
@@ -65,7 +68,7 @@ def no_memory_in_one(monkeypatch):
         fail_above(monkeypatch, 2, torch.OutOfMemoryError("CUDA out of memory"))
 
 
-def process(rank, port, folder, circumstances):
+def process(rank, port, folder, circumstances, method):
     """One of two processes; each keeps its weights, so the caller can see that they agree."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     os.environ |= {"MASTER_PORT": str(port)} | (
@@ -75,26 +78,28 @@ def process(rank, port, folder, circumstances):
     AcceleratorState._reset_state(reset_partial_state=True)  # what the parent knew of itself
     with pytest.MonkeyPatch.context() as patch:
         circumstances(patch)
-        done = trained(folder / "run", batch=ROWS)
+        done = trained(folder / "run", method, batch=ROWS)
     torch.save(done, folder / f"weights-{rank}")
     torch.distributed.destroy_process_group()
 
 
-def two_processes(folder, circumstances=nothing_wrong):
+def two_processes(folder, circumstances=nothing_wrong, method=MIXED):
     folder.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # A fork has torch imported already, which is most of what a fresh process would do.
-    torch.multiprocessing.start_processes(process, (port, folder, circumstances), nprocs=2, start_method="fork")
+    given = (port, folder, circumstances, method)
+    torch.multiprocessing.start_processes(process, given, nprocs=2, start_method="fork")
     return [torch.load(folder / f"weights-{rank}") for rank in range(2)]
 
 
+@METHODS
 @pytest.mark.parametrize("circumstances", [nothing_wrong, no_memory_in_one])
-def test_two_processes_are_one(tmp_path, circumstances):
-    first, second = two_processes(tmp_path / "two", circumstances)
+def test_two_processes_are_one(tmp_path, circumstances, method):
+    first, second = two_processes(tmp_path / "two", circumstances, method)
     assert same(first, second)
-    assert apart(first, trained(tmp_path / "one", batch=ROWS)) < EXACT
+    assert apart(first, trained(tmp_path / "one", method, batch=ROWS)) < EXACT
 
 
 def test_two_processes_that_forget_each_other_are_not_one(tmp_path):

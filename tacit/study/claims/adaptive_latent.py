@@ -4,34 +4,65 @@ states with the teacher's adds where a written step takes several tokens."""
 from tacit.study.claim import Arm, Claim, Levels, Scale
 
 BY_LENGTH = tuple(f"accuracy/{length}" for length in range(1, 6))
-SMOKE = Scale({"train.steps": 40, "train.warmup": 10, "eval.every": 20, "eval.limit": 64}, seeds=(0,))
+LATENTS = tuple(f"latents/{length}" for length in range(1, 6))
+SWAPPED = {"swapped": {"swap": True}}
+FORCED = {f"K={count}": {"latents": count} for count in range(7)} | SWAPPED
+"""How a model that thinks is asked besides: with so many silent steps, and with those of another question."""
+TWELVE = {f"K={count}": {"latents": count} for count in (0, 3, 6, 9)} | SWAPPED
+SCALES = {
+    "smoke": Scale(
+        {
+            "train.steps": 2,
+            "train.warmup": 1,
+            "train.batch": 8,
+            "eval.every": None,
+            "eval.limit": 16,
+            "task.train_rows": 100,
+            "task.valid_rows": 20,
+        },
+        seeds=(0,),
+    ),
+    "cpu": Scale({"eval.split": "test", "eval.every": None}),
+}
+ONCE = (0,)
+"""The seeds of arms that no verdict depends on."""
 
 CLAIM = Claim(
     name="adaptive-latent",
     source="Shen et al., arXiv 2502.21074, and arXiv 2511.21581 (GSM8K: six silent steps near the written chain of thought, far "
     "above none); here chains of up to five operations modulo 11, small enough for a laptop",
-    expected="with six silent steps, taught by its own written ones, at least .99 on the longest chains, as with written steps; "
-    "at most .30 in equally many steps without steps, with pauses instead of thoughts, and without a teacher",
+    expected="with six silent steps, taught by its own written ones, or with as many as it chooses itself, at least .99 on the "
+    "longest chains, as with written steps; at chance (at most .15) without these steps or with another question's; at most "
+    ".30 when it never learned any, with pauses in their place, and without a teacher",
     rule=Levels(
         "silent",
         "no_cot",
-        floors={"silent": 0.99, "written": 0.99},
-        ceilings={"no_cot": 0.30, "pause": 0.30, "no_teacher": 0.30},
+        floors={"silent": 0.99, "learned_stop": 0.99, "written": 0.99},
+        ceilings={
+            "silent, K=0": 0.15,
+            "silent, swapped": 0.15,
+            "no_cot": 0.30,
+            "pause": 0.30,
+            "no_teacher": 0.30,
+        },
     ),
     arms={
-        "silent": Arm("adaptive/latent-6-tiny"),
-        "no_cot": Arm("adaptive/no_cot_sft-tiny"),
+        "silent": Arm("adaptive/latent-6-tiny", asked=FORCED),
+        "no_cot": Arm("adaptive/no_cot_sft-tiny", {"train.steps": 5000}),
         "written": Arm("adaptive/cot_sft-tiny"),
-        "pause": Arm("adaptive/pause-tiny"),
-        "no_teacher": Arm("adaptive/no-teacher-tiny"),
-        "learned_stop": Arm("adaptive/latent-6-by-1-tiny"),
-        "codi_20": Arm("adaptive/latent-6-tiny", {"method.codi": 20}, seeds=(0,)),
-        "codi_0": Arm("adaptive/latent-6-tiny", {"method.codi": 0}),
-        "meaned": Arm("adaptive/meaned-tiny", seeds=(0,)),
+        "learned_stop": Arm("adaptive/latent-6-by-1-tiny", asked=FORCED),
+        "meaned": Arm("adaptive/meaned-tiny", asked=FORCED),
+        "meaned_and_codi": Arm("adaptive/meaned+codi-tiny", seeds=ONCE, asked=FORCED),
+        "first_layer": Arm("adaptive/codi+intermediate-tiny", seeds=ONCE, asked=FORCED),
+        "codi_0": Arm("adaptive/latent-6-tiny", {"method.codi": 0}, seeds=ONCE, asked=FORCED),
+        "codi_20": Arm("adaptive/latent-6-tiny", {"method.codi": 20}, seeds=ONCE, asked=FORCED),
+        "pause": Arm("adaptive/pause-tiny", seeds=ONCE),
+        "no_teacher": Arm("adaptive/no-teacher-tiny", {"train.steps": 4000}, seeds=ONCE, asked=FORCED),
     },
-    scales={"smoke": SMOKE, "cpu": Scale()},
+    scales=SCALES,
     metric="accuracy/5",
     shown=BY_LENGTH,
+    listed=LATENTS,
 )
 
 WIDE = Claim(
@@ -40,15 +71,23 @@ WIDE = Claim(
     "tokens they stand for",
     expected="chains of three operations are right with the comparison of states and at chance without; chains of five are "
     "right only with a signal for each step, by stages or by comparing step by step",
-    rule=Levels("codi_5", "codi_0", floors={"codi_5": 0.95}, ceilings={"codi_0": 0.40}),
+    rule=Levels(
+        "codi_5",
+        "codi_0",
+        floors={"codi_5": 0.95},
+        ceilings={"codi_0": 0.40, "codi_5, K=0": 0.25, "codi_5, swapped": 0.25},
+    ),
     arms={
-        "codi_5": Arm("adaptive/wide-tiny"),
-        "codi_0": Arm("adaptive/wide-tiny", {"method.codi": 0}),
-        "twelve": Arm("adaptive/wide-tiny", {"method.latents.plus": 12}, seeds=(0,)),
-        "aligned": Arm("adaptive/wide-aligned-tiny"),
-        "stages": Arm("adaptive/wide-stages-tiny"),
+        "codi_5": Arm("adaptive/wide-tiny", asked=FORCED),
+        "codi_0": Arm("adaptive/wide-tiny", {"method.codi": 0}, asked=FORCED),
+        "codi_1": Arm("adaptive/wide-tiny", {"method.codi": 1}, seeds=ONCE, asked=FORCED),
+        "codi_20": Arm("adaptive/wide-tiny", {"method.codi": 20}, seeds=ONCE, asked=FORCED),
+        "twelve": Arm("adaptive/wide-tiny", {"method.latents.plus": 12}, seeds=ONCE, asked=TWELVE),
+        "stages": Arm("adaptive/wide-stages-tiny", seeds=ONCE, asked=FORCED),
+        "aligned": Arm("adaptive/wide-aligned-tiny", seeds=ONCE, asked=FORCED),
+        "no_cot": Arm("adaptive/no_cot_sft-tiny", {"task.modulus": 7, "train.steps": 5000}, seeds=ONCE),
     },
-    scales={"smoke": SMOKE, "cpu": Scale()},
+    scales=SCALES,
     metric="accuracy/3",
     shown=BY_LENGTH,
 )
