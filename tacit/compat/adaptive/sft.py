@@ -105,6 +105,7 @@ VALIDATION: Registry = (
 
 UNSAID: dict[str, Any] = {
     "method.name": "cot",
+    "task.name": "gsm8k",
     "task.part": [0.0, 1.0],
     "task.drop_negative": False,
     "train.clip": 1.0,
