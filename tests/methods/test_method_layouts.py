@@ -52,7 +52,7 @@ def made(name):
 def test_every_method_asks_what_it_learned_to_answer(name):
     """The last prompt starts the last layout, no question is learned, and something is."""
     method, example = made(name), drawn(name)
-    layout, prompt = main(method, None, example), method.prompt(example, VOCAB)
+    layout, prompt = method.layouts(example, VOCAB, None, None)["main"], method.prompt(example, VOCAB)
     assert layout.ids[: len(prompt)] == prompt.ids
     assert layout.positions[: len(prompt)] == prompt.positions
     assert all(label == -100 for label in layout.labels[: len(EXAMPLE.question)])
