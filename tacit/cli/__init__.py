@@ -17,6 +17,7 @@ from tacit.cli.demo import demo
 from tacit.cli.eval import eval
 from tacit.cli.generate import generate
 from tacit.cli.ls import ls
+from tacit.cli.merge import merge
 from tacit.cli.plot import plot
 from tacit.cli.probe import probe
 from tacit.cli.repro import repro
@@ -25,7 +26,7 @@ from tacit.cli.sweep import sweep
 from tacit.cli.train import train
 from tacit.errors import TacitError
 
-VERBS = (ls, show, check, train, eval, generate, sweep, repro, compare, plot, probe, bench, demo)
+VERBS = (ls, show, check, train, eval, generate, merge, sweep, repro, compare, plot, probe, bench, demo)
 GROUPS = (data,)
 TRACEBACK = "--traceback"
 

@@ -19,6 +19,9 @@ BatchSize = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="The first so many questions only.")]
 Latents = Annotated[int | None, typer.Option("--latents", min=0, help="So many silent steps, whatever was trained.")]
+Question = Annotated[
+    str | None, typer.Option("--question", help='Other words around the question than in training: "{question}".')
+]
 Swap = Annotated[bool, typer.Option("--swap", help="Think the next question's thoughts: are one's own needed?")]
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Answers per question, at a temperature.")]
 Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help="1 where several samples are wanted.")]
@@ -40,6 +43,7 @@ def eval(
     batch: BatchSize = None,
     limit: Limit = None,
     latents: Latents = None,
+    question: Question = None,
     swap: Swap = False,
     samples: Samples = None,
     temperature: Temperature = None,
@@ -58,7 +62,7 @@ def eval(
         temperature = 1.0
     report = evaluate(
         run, task, data=data, split=split, batch=batch, limit=limit, latents=latents, swap=swap, samples=samples,
-        temperature=temperature, max_tokens=max_tokens, check=check, choices=choices, on_progress=Progress(),
+        question=question, temperature=temperature, max_tokens=max_tokens, check=check, choices=choices, on_progress=Progress(),
     )  # fmt: skip
     if rows:
         report.write_rows(rows)
@@ -115,6 +119,15 @@ def print_report(report: "Report", batch: int | None = None) -> None:
         "seconds": f"{report.seconds:.1f}",
         "task": f"{report.task}, answers found by {report.extractor}",
     }
+    if lengths := report.reasoning_tokens:
+        rows["reasoning tokens"] = (
+            f"{lengths['mean']:.2f} ± {lengths['std']:.2f}  ({lengths['min']:.0f} to {lengths['max']:.0f}, "
+            "with <think> and </think>)"
+        )
+    if report.bad_format:
+        rows["in another form"] = f"{report.bad_format:.2%}  (no words before the answer)"
+    if report.cut_off:
+        rows["too long"] = f"{report.cut_off:.2%}  (ended at the most tokens)"
     if report.cot_match is not None and report.thought_tokens_mean:
         rows["steps as in the data"] = f"{report.cot_match:.2%}"
     if report.written_steps_mean:

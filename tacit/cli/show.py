@@ -1,6 +1,7 @@
 """`tacit show`: the resolved recipe and where each value came from; the schema and the help of its fields."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,9 @@ Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of
 Field = Annotated[str | None, typer.Option("--help-field", help="Explain a field or a group: train.lr, method.cot")]
 Batch = Annotated[bool, typer.Option("--batch", help="Print the first batch token by token.")]
 Estimate = Annotated[bool, typer.Option("--estimate", help="Estimate memory and time of a step.")]
+Options = Annotated[
+    Path | None, typer.Option("--options", metavar="FILE", help="A block of option variables instead of a recipe.")
+]
 Yaml = Annotated[bool, typer.Option("--yaml", help="Print YAML that runs again.")]
 
 
@@ -24,6 +28,7 @@ def show(
     tiny: Tiny = False,
     batch: Batch = False,
     estimate: Estimate = False,
+    options: Options = None,
     yaml: Yaml = False,
     schema: Schema = False,
     help_field: Field = None,
@@ -38,10 +43,11 @@ def show(
         print(json.dumps(json_schema(), indent=2))
     elif help_field:
         print(help_text(help_field))
-    elif recipe is None:
+    elif recipe is None and options is None:
         raise typer.BadParameter("name a recipe; tacit ls recipes lists them")
     else:
-        loaded = load(recipe, overrides or [], tiny=tiny, disk=False)
+        words = [recipe, *(overrides or [])] if recipe else []
+        loaded = load(words[0], words[1:], tiny=tiny, disk=False) if options is None else of_block(options, words, tiny)
         if batch:
             from tacit.train.preview import first_batch
 
@@ -52,6 +58,21 @@ def show(
             print(loaded.dump(), end="")
         else:
             print_table(loaded)
+
+
+def of_block(file: Path, words: list[str], tiny: bool) -> "Loaded":
+    """The recipe of a block of option variables, with overrides on top."""
+    from tacit.compat.adaptive.plan import as_file, plan
+    from tacit.compat.adaptive.variables import from_file
+    from tacit.recipe import load
+
+    made, loaded = plan(from_file(file), words)
+    for note in made.notes:
+        print(note, file=sys.stderr)
+    if not tiny:
+        return loaded
+    with as_file(loaded) as whole:
+        return load(whole, words, tiny=True, disk=False)
 
 
 def print_estimate(loaded: "Loaded") -> None:

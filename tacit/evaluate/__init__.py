@@ -31,8 +31,7 @@ def evaluate(
 
     The task is the model's own unless one is named, or a file of rows is given as `data`. `latents` sets the number of
     silent steps, `swap` gives every question the thoughts of another, `choices` also scores the answers a question offers;
-    `settings` are fields of a recipe's section `eval`
-    (split, batch, max_tokens, temperature, samples, check).
+    `settings` are fields of a recipe's section `eval` (split, batch, max_tokens, temperature, samples, check, question).
     """
     from dataclasses import replace
 

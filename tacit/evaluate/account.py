@@ -28,6 +28,10 @@ class Account(NamedTuple):
 
     thoughts: tuple[Thought, ...]
     answer_tokens: int
+    marks: int = 0
+    """How many <think> and </think> there are."""
+    announced: bool = True
+    """Whether the words that announce the answer are there, in the prompt or behind it."""
 
     def columns(self, *kinds: str) -> int:
         return sum(thought.length for thought in self.thoughts if thought.kind in kinds)
@@ -41,6 +45,11 @@ class Account(NamedTuple):
     def thought_tokens(self) -> int:
         return self.columns(WRITTEN)
 
+    @property
+    def reasoning_tokens(self) -> int:
+        """Everything in front of the announced answer, with the marks around thoughts: six silent steps count as eight."""
+        return sum(thought.length for thought in self.thoughts) + self.marks
+
 
 def account(done: Completion, cue: Sequence[int], vocab: Vocab) -> Account:
     """Take a completion apart. What is written between the prompt and the last `cue` is thinking; without a cue it is
@@ -52,7 +61,11 @@ def account(done: Completion, cue: Sequence[int], vocab: Vocab) -> Account:
     steps = end - len(cue) if end else 0
     if steps:
         thoughts.append(Thought(WRITTEN, steps))
-    return Account(tuple(thoughts), len(said) - end)
+    ids = [*done.prompt.ids, *done.ids]
+    asked = any(segment.name == "cue" for segment in done.prompt.segments)
+    return Account(
+        tuple(thoughts), len(said) - end, ids.count(vocab.open) + ids.count(vocab.close), bool(end) or asked or not cue
+    )
 
 
 def _kinds(done: Completion, vocab: Vocab, said: list[int]) -> Iterator[str | None]:

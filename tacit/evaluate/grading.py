@@ -12,7 +12,7 @@ from tacit.evaluate.account import account
 from tacit.evaluate.asking import Asked
 from tacit.evaluate.flops import price
 from tacit.evaluate.reading import Reading
-from tacit.evaluate.report import Report, accuracy_error
+from tacit.evaluate.report import Report, accuracy_error, spread
 from tacit.tasks.base import Task
 
 
@@ -27,6 +27,10 @@ class Graded:
     latents: int
     thought_tokens: int
     answer_tokens: int
+    reasoning_tokens: int | None
+    """None where no words announce the answer, though they should."""
+    cut: bool
+    """Whether it ended because it was too long."""
     forwards: int
     flops: int
     steps_match: bool | None
@@ -76,6 +80,8 @@ def grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[int
                 latents=parts.latents,
                 thought_tokens=parts.thought_tokens,
                 answer_tokens=parts.answer_tokens,
+                reasoning_tokens=parts.reasoning_tokens if parts.announced else None,
+                cut=done.stopped == "length",
                 forwards=cost.forwards,
                 flops=cost.flops(costs),
                 steps_match=cot_match(example.steps, said, example.question) if example.steps else None,
@@ -99,6 +105,7 @@ def report(parts: Sequence[Part], task: str) -> Report:
     correct = sum(map(sum, verdicts))
     decoded = sum(part.decoded for part in parts)
     written = [one.written_steps for one in graded if one.written_steps is not None]
+    reasoning = [one.reasoning_tokens for one in graded if one.reasoning_tokens is not None]
     matches = [one.steps_match for one in graded if one.steps_match is not None]
     return Report(
         accuracy=correct / n,
@@ -111,6 +118,9 @@ def report(parts: Sequence[Part], task: str) -> Report:
         latents_mean=sum(one.latents for one in graded) / n,
         thought_tokens_mean=sum(one.thought_tokens for one in graded) / n,
         answer_tokens_mean=sum(one.answer_tokens for one in graded) / n,
+        reasoning_tokens=spread(reasoning),
+        bad_format=1 - len(reasoning) / n,
+        cut_off=sum(one.cut for one in graded) / n,
         extractor=graded[0].extractor,
         task=task,
         ppl=_perplexity(math.fsum(reading.nll for reading in readings) / learned) if learned else None,

@@ -9,9 +9,10 @@ from typing import Any
 
 KEYS = (
     "accuracy", "stderr", "n", "correct", "seconds", "forwards", "flops", "latents_mean", "thought_tokens_mean",
-    "answer_tokens_mean", "extractor", "task", "run", "ppl", "token_accuracy", "examples_per_second",
+    "answer_tokens_mean", "extractor", "task", "run", "ppl", "token_accuracy", "examples_per_second", "bad_format", "cut_off",
 )  # fmt: skip
-"""The keys of `tacit eval --json`; scripts parse them. Behind them come those of the tables, such as `place/0`."""
+"""The keys of `tacit eval --json`; scripts parse them. Behind them come `reasoning_tokens/mean` and so on, and those of the
+tables, such as `place/0`."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class Report:
     answer_tokens_mean: float
     extractor: str
     task: str
+    reasoning_tokens: Mapping[str, float] = field(default_factory=dict)
+    """mean, std, min and max of everything in front of the answer, <think> and </think> counted: six silent steps are eight
+    tokens. Over answers in the right form only; empty where there is none."""
+    bad_format: float = 0.0
+    """Share of answers that the task's words do not announce."""
+    cut_off: float = 0.0
+    """Share of answers that ended because they were too long."""
     run: str = ""
     ppl: float | None = None
     """Perplexity of the method's own layouts, teacher-forced, over all tokens that are learned: exp(loss / tokens)."""
@@ -55,7 +63,8 @@ class Report:
 
     def summary(self) -> dict[str, Any]:
         """What `tacit eval --json` writes."""
-        flat = {f"{table}/{name}": share for table, part in self.tables.items() for name, share in part.items()}
+        tables = {"reasoning_tokens": self.reasoning_tokens, **self.tables}
+        flat = {f"{table}/{name}": share for table, part in tables.items() for name, share in part.items()}
         return {key: getattr(self, key) for key in KEYS} | flat
 
     def metrics(self) -> dict[str, float]:
@@ -68,6 +77,15 @@ class Report:
         beside = file.with_name(file.name + ".part")
         beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows), encoding="utf-8")
         beside.replace(file)
+
+
+def spread(counts: Sequence[int]) -> dict[str, float]:
+    """Mean, standard deviation, least and most; nothing of nothing."""
+    if not counts:
+        return {}
+    mean = sum(counts) / len(counts)
+    variance = sum((count - mean) ** 2 for count in counts) / len(counts)
+    return {"mean": mean, "std": math.sqrt(variance), "min": float(min(counts)), "max": float(max(counts))}
 
 
 def accuracy_error(verdicts: Sequence[Sequence[bool]]) -> float:

@@ -38,13 +38,17 @@ def evaluate_split(
     on_progress: Progress | None = None,
     warm_up: bool = False,
 ) -> Report:
-    """Answer and grade `examples`. `settings` is the section `eval` of a recipe (its batch, max_tokens, temperature, samples
-    and check); `stage` is where the curriculum stands, None after training. `latents` sets the number of silent steps of every
-    prompt; `swap` gives every question the thoughts of the next one; `choices` also scores the two answers that a question
-    offers. `on_progress(answered, of)` counts this process's answers; `warm_up` keeps the slow first calls of a model that was
-    just loaded out of the speed of decoding. In a process group every process takes a part, and all get the whole report."""
+    """Answer and grade `examples`. `settings` is the section `eval` of a recipe (its batch, max_tokens, temperature, samples,
+    check, latents and question); `stage` is where the curriculum stands, None after training. `latents` sets the number of
+    silent steps of every prompt; `swap` gives every question the thoughts of the next one; `choices` also scores the two
+    answers that a question offers. `on_progress(answered, of)` counts this process's answers; `warm_up` keeps the slow first
+    calls of a model that was just loaded out of the speed of decoding. In a process group every process takes a part, and all
+    get the whole report."""
     _check(examples, task, settings)
     template = template.filled(thinker.tokenizer)
+    if settings.question is not None:
+        template = template.model_copy(update={"question": settings.question})
+    latents = settings.latents if latents is None else latents
     task = task.model_copy(update={"template": template})
     mine = share(list(enumerate(examples)))
     start = time.perf_counter()

@@ -17,6 +17,7 @@ from tacit.example import Example, Template
 from tacit.methods import METHODS
 from tacit.methods.base import Method
 from tacit.methods.cot import Cot
+from tacit.models.folder import read_facts
 from tacit.models.places import find_weights
 from tacit.recipe.choice import choose
 from tacit.recipe.training import Eval
@@ -59,7 +60,8 @@ def load_for_eval(
     if task is not None and data is not None:
         raise TacitError("a task brings its own questions, so give --task or --data, not both")
     thinker, folder = (run, None) if isinstance(run, Thinker) else (None, find_weights(run))
-    section = _settings(folder, {"split": split, "limit": limit, **settings})
+    facts = run.facts if isinstance(run, Thinker) else read_facts(str(folder)) or {}
+    section = _settings(folder, facts, {"split": split, "limit": limit, **settings})
     if thinker is None:
         thinker = Thinker.from_pretrained(str(folder))
     chosen, template = _task(thinker.facts, task, data, str(folder or "this model"))
@@ -118,9 +120,9 @@ def _file(data: str | Path) -> str:
     return str(Path(data).expanduser())
 
 
-def _settings(folder: str | None, given: Mapping[str, Any]) -> Eval:
-    """The section `eval` of the run's recipe, under what was given."""
-    section: dict[str, Any] = {}
+def _settings(folder: str | None, facts: Mapping[str, Any], given: Mapping[str, Any]) -> Eval:
+    """The section `eval` of the run's recipe, or else what the model's folder says of it, under what was given."""
+    section: dict[str, Any] = facts.get("eval") or {}
     for place in (Path(folder), *list(Path(folder).absolute().parents)[:2]) if folder else ():
         if (place / "recipe.yaml").is_file():
             recipe = yaml.safe_load((place / "recipe.yaml").read_text(encoding="utf-8"))

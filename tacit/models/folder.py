@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FACTS, PARTS = "thought.json", "thought.safetensors"
+BASE = "base"
+"""The fact that says which weights adapters stand beside."""
 
 
 def save(thinker: "Thinker", folder: str | Path, about: dict[str, Any] | None = None) -> None:
     """Write the folder, whole or not at all. A thinker that is there already gives way; any other content does not."""
     from safetensors.torch import save_file
 
-    from tacit.models.adapters import is_adapted, save_adapters
+    from tacit.models.adapters import fingerprint, is_adapted, save_adapters
 
     facts = {
         "format": FORMAT,
@@ -42,6 +44,7 @@ def save(thinker: "Thinker", folder: str | Path, about: dict[str, Any] | None = 
     with _whole(Path(folder)) as place, no_bars():
         if is_adapted(thinker.model):
             save_adapters(thinker.model, place)
+            facts[BASE] = fingerprint(thinker.model)
         else:
             thinker.model.save_pretrained(place)
         thinker.tokenizer.save_pretrained(place)

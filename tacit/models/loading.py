@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from tacit.errors import ModelError
-from tacit.models.adapters import base_of, load_adapters
-from tacit.models.folder import no_bars
+from tacit.models.adapters import base_of, fingerprint, load_adapters
+from tacit.models.folder import BASE, no_bars, read_facts
 from tacit.models.places import find_file, find_folder, find_weights, unreachable
 from tacit.models.wrapped import architecture_of, is_wrapped, load_wrapped, words_of
 
@@ -41,6 +41,7 @@ def load_base(
             if len(words) > model.get_input_embeddings().weight.shape[0]:
                 model.resize_token_embeddings(len(words), mean_resizing=False)  # the adapters bring these rows
             model = load_adapters(model, place, revision)
+            _check_base(model, place, revision, base)
     _check_vocabulary(words, model, name)
     return model, words
 
@@ -70,6 +71,17 @@ def _weights(place: str, **options: Any) -> Any:
         # of its own a loaded model computes exactly what it computed before it was saved.
         tensor.data = tensor.data.clone()
     return model
+
+
+def _check_base(model: Any, place: str, revision: str | None, base: str) -> None:
+    """Refuse adapters beside another base than theirs: a folder of the same name may hold other weights by now."""
+    facts = read_facts(place, revision)
+    if facts is not None and facts.get(BASE, fingerprint(model)) != fingerprint(model):
+        raise ModelError(
+            f"the adapters of {place} were trained beside other weights than those that {base} holds now, so together they are "
+            "no model. Put the weights back that the run began with, or name their place as base_model_name_or_path in "
+            f"{place}/adapter_config.json"
+        )
 
 
 def _drawn(place: str, revision: str | None, **options: Any) -> Any:

@@ -56,6 +56,10 @@ def _under(group: str, layer: Layer) -> list[str]:
     ]
 
 
+def _value(path: str, layer: Layer) -> Any:
+    return layer[path].value if path in layer else None
+
+
 def _symbolic(layer: Layer) -> bool:
     """Whether texts are words of a fixed vocabulary, by the recipe or else by its task."""
     if "template.kind" in layer:
@@ -106,7 +110,7 @@ def shrink(layer: Layer, given: Layer | None = None) -> Layer:
         # Any text can be written in byte pairs, and in far fewer of them than characters; symbols are words of their own.
         words = _symbolic(layer)
         values |= {"model.tokenizer": "word" if words else "bpe", "model.vocabulary": None if words else 512}
-    if "task.name" in layer and layer["task.name"].value in STAND_INS and "task.path" not in layer:
+    if "task.name" in layer and layer["task.name"].value in STAND_INS and not _value("task.path", layer):
         # Hundreds of megabytes from the hub are no part of two steps; a generated look-alike is laid out the same way.
         layer = {path: setting for path, setting in layer.items() if not path.startswith("task.")}
         values["task.name"] = "arithmetic"
@@ -124,7 +128,7 @@ def shrink(layer: Layer, given: Layer | None = None) -> Layer:
         values["template.kind"] = "plain"
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
-    if "model.train_only" in layer:
+    if _under("model.train_only", layer):
         # Names of parameters are a model's own, and the stand-in may share its head with the embeddings.
         values["model.train_only"] = ["last_block"]
     if "method.distance.blocks" in layer:

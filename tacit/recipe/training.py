@@ -6,7 +6,7 @@ Batches are written as what the optimizer sees, not per device; what may differ 
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from tacit.settings import Settings
 
@@ -117,6 +117,11 @@ class Eval(Settings):
     """Prompts answered at once."""
     max_tokens: Count = 128
     """Longest answer in tokens, thoughts in words included."""
+    latents: Natural | None = None
+    """So many silent steps in every thought, whatever was trained; null leaves it to the method, or to the model."""
+    question: str | None = None
+    """Words around the question that differ from those of training, such as "{question}" for models that were asked without
+    any; null asks as in training."""
     temperature: NotNegative = 0.0
     """Sampling temperature; 0 always takes the most likely token."""
     samples: Count = 1
@@ -128,3 +133,10 @@ class Eval(Settings):
     """Also say how often the right one of the answers that a question offers is the likelier one, where it offers any."""
     best_metric: str = "accuracy"
     """Which evaluation number decides what the best checkpoint is; a minus sign before it means that less is better."""
+
+    @field_validator("question")
+    @classmethod
+    def _holds_the_question(cls, words: str | None) -> str | None:
+        if words is not None and words.count("{question}") != 1:
+            raise ValueError(f"{words!r} must contain {{question}} exactly once")
+        return words

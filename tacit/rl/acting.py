@@ -39,9 +39,9 @@ def act(method: "Grpo", thinker: "Thinker", lesson: Lesson) -> Actions:
     extra = _extra(method, thinker, groups, examples)
     rows, told = [], []
     for group, judgements, more in zip(groups, judged, extra):
-        own = group_rewards(judgements, group.shares, method.group, method.reward)
-        rewards = [a + b for a, b in zip(own, more)]
         drawn = group.stops is None
+        own = group_rewards(judgements, group.shares, method.group, method.reward, drawn)
+        rewards = [a + b for a, b in zip(own, more)]
         better = advantages(rewards, group.shares, epsilon=method.epsilon, scale=method.scale_rewards, sampled=drawn)
         rows.append(rows_of(group, better, method.group, thinker.vocab, thinker.thinking.max_latents))
         told.append(_told(group, judgements, rewards))

@@ -22,6 +22,7 @@ from tacit.objectives import learned_states, state_choices
 from tacit.rl.answers import Group, free
 from tacit.vocab import Vocab
 
+CHOSEN = "completion"
 SHARED = 1024
 """Answers to a question are read on one trunk while they have no more columns than these together: each column of them is
 compared with every other, and so many rows of their own are cheaper beyond."""
@@ -89,7 +90,7 @@ def _row(prompt: Layout, ids: Sequence[int], chosen: Sequence[Action | None]) ->
     pieces, at = [segment._replace(learn=0.0) for segment in prompt.segments], 0
     for learned, run_of in groupby(action is not None for action in chosen):
         end = at + sum(1 for _ in run_of)
-        pieces.append(Segment("completion", tuple(ids[at:end]), float(learned)))
+        pieces.append(Segment(CHOSEN, tuple(ids[at:end]), float(learned)))
         at = end
     return Row(Layout(*pieces), [action for action in chosen if action is not None])
 
@@ -153,9 +154,15 @@ def _together(groups: Sequence[Sequence[Layout]], thinker) -> Batch | SharedBatc
     """On one trunk for each question where that can be done and pays, else row by row; the order of the actions is the same."""
     thinking, door = thinker.thinking, thinker.door
     plain = thinking.window is not None or thinking.close != "token" or door.attention.startswith("flash")
-    if plain or not all(_one_chain(group, thinker.vocab) for group in groups):
+    # A model that is free to write whatever it likes may write silent steps anywhere.
+    wild = not thinking.confine and any(_chosen_silence(layout, thinker.vocab) for group in groups for layout in group)
+    if plain or wild or not all(_one_chain(group, thinker.vocab) for group in groups):
         return Batch.of([layout for group in groups for layout in group], thinker.vocab)
     return SharedBatch.of(groups, thinker.vocab)
+
+
+def _chosen_silence(layout: Layout, vocab: Vocab) -> bool:
+    return any(vocab.latent in piece.ids for piece in layout.segments if piece.name == CHOSEN)
 
 
 def _one_chain(group: Sequence[Layout], vocab: Vocab) -> bool:

@@ -6,8 +6,10 @@ Whoever wants other rewards names functions of their own, with the signature tha
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, field_validator
@@ -39,7 +41,8 @@ class Function(Settings):
 
 class Reward(Settings):
     """What an answer earns. Lengths are compared among the right answers to one question: each gets the distance of its length
-    from their mean, divided by the difference between the longest and the shortest."""
+    from their mean, divided by the difference between the longest and the shortest; where lengths are not drawn but weighed,
+    by what that difference would be on average if it were among as many drawn ones."""
 
     correct: Weight = 1.0
     """For a right answer in the right form, as the task grades it."""
@@ -65,24 +68,44 @@ class Judged(NamedTuple):
     length: int
 
 
-def group_rewards(answers: Sequence[Judged], shares: Sequence[float], size: int, reward: Reward) -> list[float]:
+def group_rewards(
+    answers: Sequence[Judged], shares: Sequence[float], size: int, reward: Reward, sampled: bool = True
+) -> list[float]:
     """The rewards of all answers to one question. `shares` say how large a part of the group each answer is, together 1;
-    `size` is how many answers the group stands for."""
-    right = [
-        (share, one.length) for share, one in zip(shares, answers) if one.correct and one.well_formed and share > 0
-    ]
-    mass = math.fsum(share for share, _ in right)
-    center = math.fsum(share * length for share, length in right) / mass if mass else 0.0
-    spread = max((length for _, length in right), default=0) - min((length for _, length in right), default=0)
-    needed = reward.required * size if reward.required <= 1 else reward.required
+    `size` is how many answers the group stands for, and `sampled` whether these are the answers."""
+    right = [i for i, (one, share) in enumerate(zip(answers, shares)) if one.correct and one.well_formed and share > 0]
+    mass = math.fsum(shares[i] for i in right)
+    center = math.fsum(shares[i] * answers[i].length for i in right) / mass if right else 0.0
     # Shares that are probabilities: as many right answers as a group of this size most likely has.
-    slope = -reward.shorter if round(mass * size + ROUND) >= needed - ROUND else reward.longer
+    count = round(mass * size + ROUND)
+    needed = reward.required * size if reward.required <= 1 else reward.required
+    slope = -reward.shorter if count >= needed - ROUND else reward.longer
+    lengths = [answers[i].length for i in right]
+    among = {} if sampled else _ranges(lengths, [shares[i] / mass for i in right], max(2, count))
     found = []
     for one in answers:
         value = -reward.bad_format * (not one.well_formed)
         if one.correct and one.well_formed:
-            value += reward.correct + (slope * (one.length - center) / spread if spread else 0.0)
+            span = among.get(one.length, 0.0) if among else max(lengths, default=0) - min(lengths, default=0)
+            value += reward.correct + (slope * (one.length - center) / span if span else 0.0)
         found.append(value)
+    return found
+
+
+def _ranges(lengths: Sequence[int], shares: Sequence[float], count: int) -> dict[int, float]:
+    """For each length, the mean difference between the longest and the shortest of so many answers of which it is one."""
+    chance: dict[int, float] = defaultdict(float)
+    for length, share in zip(lengths, shares):
+        chance[length] += share
+    ordered = sorted(chance)
+    found = dict.fromkeys(ordered, 0.0)
+    below = 0.0
+    for low, high in pairwise(ordered):
+        below = min(1.0, below + chance[low])
+        for length in ordered:
+            # The others do not all lie on its own side of the gap between two lengths.
+            alone = below if length <= low else 1 - below
+            found[length] += (high - low) * (1 - alone ** (count - 1))
     return found
 
 

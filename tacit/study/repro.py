@@ -40,7 +40,10 @@ def reproduce(
     settings = {name: {**arm.overrides, **size.overrides, **(overrides or {})} for name, arm in chosen.arms.items()}
 
     def of_seed(name: str, seed: int) -> dict[str, Any]:
-        begun = {path: str(places[other][seed]) for path, other in chosen.arms[name].begins.items()}
+        arm = chosen.arms[name]
+        begun: dict[str, Any] = {path: str(places[other][seed]) for path, other in arm.parts.items()}
+        if arm.begins is not None:
+            begun |= {"model.path": str(places[arm.begins][seed]), "run.after": None}
         return settings[name] | begun | {"train.seed": seed}
 
     for name, arm in chosen.arms.items():
@@ -52,7 +55,7 @@ def reproduce(
         from tacit.train import train  # pyright: ignore[reportMissingImports, reportAssignmentType]
 
         for name, arm in chosen.arms.items():
-            if not arm.begins:
+            if not arm.begins and not arm.parts:
                 train_seeds(arm.recipe, settings[name], places[name], say)
     if evaluate is None:
         from tacit.evaluate import evaluate

@@ -114,6 +114,7 @@ class Loop:
             "method": recipe.method.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
             "template": recipe.resolved_task().template.model_dump(mode="json"),
+            "eval": recipe.eval.model_dump(mode="json"),
             "tacit": tacit.__version__,
         }
 

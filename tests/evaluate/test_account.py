@@ -35,12 +35,38 @@ CASES = [
 
 @pytest.mark.parametrize(("segments", "ids", "thoughts", "answer"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_account(segments, ids, thoughts, answer):
-    assert of(*segments, ids=ids) == Account(tuple(Thought(*thought) for thought in thoughts), answer)
+    parts = of(*segments, ids=ids)
+    assert parts[:2] == (tuple(Thought(*thought) for thought in thoughts), answer)
 
 
 def test_silent_and_written_are_added_up_apart():
     parts = of(*VOCAB.thought(2), ids=[30, 7, 8, 20])
     assert (parts.latents, parts.thought_tokens, parts.answer_tokens) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("segments", "ids", "count"),
+    [
+        (VOCAB.thought(6), [7, 8, 20, 0], 8),
+        ((Segment("open", (1,)),), [2, 2, 2, 2, 2, 2, 3, 7, 8, 20, 0], 8),
+        ((Segment("open", (1,)),), [3, 7, 8, 20, 0], 2),
+        ((), [30, 31, 32, 7, 8, 20, 0], 3),
+        ((), [7, 8, 20, 0], 0),
+        (VOCAB.thought(2), [30, 7, 8, 20, 0], 5),
+        ((Segment("thought", (15, 15, 15)), Segment("cue", CUE)), [20, 0], 3),
+    ],
+)
+def test_reasoning_tokens_count_the_marks_of_thoughts(segments, ids, count):
+    """As published tables count them: six silent steps are eight tokens, and written steps as many as they have."""
+    parts = of(*segments, ids=ids)
+    assert parts.announced and parts.reasoning_tokens == count
+
+
+@pytest.mark.parametrize(("ids", "announced"), [([7, 8, 20, 0], True), ([20, 0], False), ([7, 20, 8, 0], False)])
+def test_an_answer_must_be_announced(ids, announced):
+    assert of(ids=ids).announced == announced
+    assert of(Segment("cue", CUE), ids=ids).announced, "the prompt has done it"
+    assert account(Completion(Layout(QUESTION), ids=ids), (), VOCAB).announced, "nothing has to be announced"
 
 
 def test_where_a_cue_ends():

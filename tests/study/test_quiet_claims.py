@@ -56,7 +56,7 @@ def test_every_arm_of_a_claim_can_be_trained(name):
     claim = resolve(CLAIMS, name, "claim")
     for size in claim.scales.values():
         for arm in claim.arms.values():
-            begun = dict.fromkeys(arm.begins, "somewhere/else")
+            begun = dict.fromkeys(arm.parts, "somewhere/else")
             load(arm.recipe, {**arm.overrides, **size.overrides, **begun}, disk=False)
     assert all({gap.worse, gap.better} <= set(claim.arms) for gap in getattr(claim.rule, "gaps", ()))
 

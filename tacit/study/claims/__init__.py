@@ -37,6 +37,7 @@ CLAIMS: dict[str, object] = {
     "quiet/37": "tacit.study.claims.quiet:F37",
     "quiet/short": "tacit.study.claims.quiet:LEGACY",
     "quiet/g32": "tacit.study.claims.quiet:G32",
+    "rl-length": "tacit.study.claims.rl_length:CLAIM",
     "sum3-fillers": "tacit.study.claims.sum3_fillers:CLAIM",
     "superposition": "tacit.study.claims.superposition:CLAIM",
 }

@@ -296,7 +296,7 @@ PRETRAINED = {f"empty {base}": Arm(CAT, {**EMPTY, BASE: base, WIDTH: 256}) for b
 for _base in (2, 32):
     PRETRAINED[f"joint {_base}"] = Arm(CAT, {BASE: _base, WIDTH: 256})
     PRETRAINED[f"pretrained {_base}"] = Arm(
-        CAT, {BASE: _base, WIDTH: 256}, begins={"model.parts.base": f"empty {_base}"}
+        CAT, {BASE: _base, WIDTH: 256}, parts={"model.parts.base": f"empty {_base}"}
     )
 F34 = finding(
     34,
