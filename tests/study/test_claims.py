@@ -230,10 +230,13 @@ def test_claims_are_complete(name):
     assert claim.name == name and claim.source and claim.expected and set(claim.scales) <= set(SIZES)
     assert "smoke" in claim.scales and claim.scales["smoke"].seeds == (0,)
     outcome = [Outcome(arm, seed, 0.5) for arm in claim.arms for seed in range(3)]
-    assert claim.rule.judge(outcome).word == "miss"
+    # Where nothing differs, nothing was found; unless that is what was expected.
+    alike = any(gap.most is not None or gap.least < 0 for gap in getattr(claim.rule, "gaps", ()))
+    assert alike or claim.rule.judge(outcome).word == "miss"
     for arm in claim.arms.values():
         for scale in claim.scales.values():
-            load(arm.recipe, {**arm.overrides, **scale.overrides, "train.seed": 1})
+            begun = dict.fromkeys(arm.parts, ".")
+            load(arm.recipe, {**arm.overrides, **scale.overrides, **begun, "train.seed": 1})
 
 
 def test_twin_a_claim_with_a_wrong_override_would_be_noticed():
