@@ -72,7 +72,7 @@ COMMANDS = """
 -m QG width=2,4,8,16,32,64,128,256,512 seed=7,8
 -m QG width=2,4,8,16,32,64,128,256,512 seed=7,8 think=False
 -m QG width=2048 seed=7 think=True,False
--m+ QG seed=7,8 debug_cfg="seperateInterpreter" =
+-m+ QG seed=7,8 debug_cfg="seperateInterpreter"
 -m QG plb=10,100,1000,10000 see=True,False
 -m RI simple=True,False
 -m RI simple=True base=32,64 think=True
@@ -116,23 +116,23 @@ QT think=True residual=True len=50
 -m QT T=4 train_nll_num=1,2,4 seed=8-10
 -m QT T=10 train_nll_num=1 seed=8-10
 -m QT T=10 seed=8-10 nll_loss_beta=0.1,0.5,1
--m QT T=10 len=5,10,15 seed=10-14 =
+-m QT T=10 len=5,10,15 seed=10-14
 -m TL seed=10-14
 -m TL width=16,32 layers=1,2 heads=1,2 seed=10
 -m TL width=32 layers=2 heads=1 seed=10-14
--m QT width=32 layers=2 heads=1 T=2 len=5,10,15 seed=10-14 =
--m QT width=32 layers=2 heads=1 T=2 len=1,2,3,4 seed=10-14 =
--m QT width=32 layers=2 heads=1 T=2 len=20,25 seed=10-14 =
+-m QT width=32 layers=2 heads=1 T=2 len=5,10,15 seed=10-14
+-m QT width=32 layers=2 heads=1 T=2 len=1,2,3,4 seed=10-14
+-m QT width=32 layers=2 heads=1 T=2 len=20,25 seed=10-14
 -m QT width=32 layers=2 heads=1 T=2 len=1 seed=10-14 think=False
 -m QT width=32 layers=2 heads=1 T=2 len=1 seed=10-14 plb=0
 -m QT width=32 layers=2 heads=1 T=2 len=1 seed=10-14 residual=True
--m QT width=32 layers=2 heads=1 T=2 len=0 seed=10-14 =
--m QT width=32 layers=2 heads=1 T=2 len=4 seed=14 =
--m QT width=32 layers=2 heads=1 T=2 len=5 seed=10 =
--m QT width=32 layers=2 heads=1 T=2 len=5 seed=11 =
--m QT width=32 layers=2 heads=1 T=2 len=5 seed=12 =
--m QT width=32 layers=2 heads=1 T=2 len=5 seed=13 =
--m QT width=32 layers=2 heads=1 T=2 len=5 seed=14 =
+-m QT width=32 layers=2 heads=1 T=2 len=0 seed=10-14
+-m QT width=32 layers=2 heads=1 T=2 len=4 seed=14
+-m QT width=32 layers=2 heads=1 T=2 len=5 seed=10
+-m QT width=32 layers=2 heads=1 T=2 len=5 seed=11
+-m QT width=32 layers=2 heads=1 T=2 len=5 seed=12
+-m QT width=32 layers=2 heads=1 T=2 len=5 seed=13
+-m QT width=32 layers=2 heads=1 T=2 len=5 seed=14
 -m QT width=32 layers=2 heads=1 T=2 len=8,16,32,64 seed=10-14 residual=True
 -m QT width=32 layers=2 heads=1 T=2 len=0,1,5 seed=15-25 residual=True
 -m QT T=2 len=0,5,10,15 seed=10-14 residual=True
@@ -174,17 +174,17 @@ QT think=True residual=True len=50
 -m [SSS] seed=1-3 plb=1 reasoner=256,512,1024,2048,4096 variable=False
 -m [VLS] seed=1-10 plb=1 reasoner=32,256,512,2048,4096 data='shake' share=True,False
 -m [VLS] seed=1 plb=1 reasoner=256 data='shake' share=True,False T=10,2,15
--m [VLS] seed=1-10 plb=1 reasoner=256 data='shake' share=False T=10 =
+-m [VLS] seed=1-10 plb=1 reasoner=256 data='shake' share=False T=10
 -m [VLS] seed=1-10 data='shake' len=0 reasoner=1 think=True,False
 -m [VLS] seed=1-10 data='fw' len=0 reasoner=1 think=True,False max_steps=2700
--m [VLS] seed=1-10 plb=1 reasoner=16,32,64,128 data='shake' T=10 =
--m [VLS] seed=1-10 plb=1 reasoner=512,768,1024 data='shake' T=10 =
--m [VLS] seed=1-10 plb=1 len=0 reasoner=1 data='shake' T=10 =
--m [VLS] seed=1-10 plb=1 reasoner=512 data='shake' T=20 =
--m [VLS] seed=1-10 plb=1 reasoner=32,128,256,385,512,768,1024 data='fw' max_steps=2700 T=10 =
-[VLS] seed=1 plb=1 len=0 reasoner=1024 data='shake' T=10 =
--m [VLS] seed=1-10 plb=1 reasoner=32,128,256 data='shake' T=10 =
--m [VLS] seed=1-3 plb=1 len=0 reasoner=1,1024 data='shake' T=10 =
+-m [VLS] seed=1-10 plb=1 reasoner=16,32,64,128 data='shake' T=10
+-m [VLS] seed=1-10 plb=1 reasoner=512,768,1024 data='shake' T=10
+-m [VLS] seed=1-10 plb=1 len=0 reasoner=1 data='shake' T=10
+-m [VLS] seed=1-10 plb=1 reasoner=512 data='shake' T=20
+-m [VLS] seed=1-10 plb=1 reasoner=32,128,256,385,512,768,1024 data='fw' max_steps=2700 T=10
+[VLS] seed=1 plb=1 len=0 reasoner=1024 data='shake' T=10
+-m [VLS] seed=1-10 plb=1 reasoner=32,128,256 data='shake' T=10
+-m [VLS] seed=1-3 plb=1 len=0 reasoner=1,1024 data='shake' T=10
 -m [VLS] seed=1-5 plb=1 len=0 reasoner=1,256,1024,2048 data='shake' T=10 mix=1,2
 -m [VLS] seed=1-10 len=0 reasoner=1,32,256,1024,2048 data='fw' max_steps=2700 mix=1,2
 -m [VLS] seed=1-10 len=10 reasoner=32,128,256,512,1024 data='fw' max_steps=2700 mix=1,2
@@ -267,7 +267,7 @@ def test_every_command_is_a_list_of_runs(quoted):
         thinks = "QT" in line and "think=False" not in line
         assert any(plan.later == WAITING for plan in plans) == thinks, line
         assert first.recipe.train.seed == command.runs[0]["seed"]
-    assert sum(counts) == 2742 and max(counts) == 120
+    assert sum(counts) == 2742 and max(counts) == 240
 
 
 def test_lists_say_the_same_with_and_without_quotes():

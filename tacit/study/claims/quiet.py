@@ -307,7 +307,7 @@ F34 = finding(
     cpu=Scale(
         SMALL
         | {WIDTH: 32, "method.variable": False, "train.steps": 400, "train.warmup": 40, CHOOSER: "linear"}
-        | SHAKESPEARE.overrides
+        | dict(SHAKESPEARE.overrides)
     ),
     metric="used",
 )

@@ -8,6 +8,7 @@ from typing import Any
 from tacit.errors import ModelError
 from tacit.evaluate.subject import load_for_eval
 from tacit.example import encode
+from tacit.methods.quiet import Quiet
 from tacit.quiet.measuring import look
 from tacit.study.runs import PREFIX, Run
 
@@ -21,7 +22,7 @@ def probe_thoughts(run: str | Path, *, limit: int = 20) -> tuple[Path, dict[str,
     """The thoughts of a run on its first held-out texts, also written to `probes/thoughts.json`."""
     subject = load_for_eval(run, limit=limit)
     thinker, method = subject.thinker, subject.method
-    if not thinker.alone:
+    if not isinstance(method, Quiet):
         raise ModelError(f"{run} does not think before every token; take a run of method quiet")
     encoded = encode(subject.examples, thinker.tokenizer, subject.template)
     texts, by_token = [], {}
