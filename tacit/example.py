@@ -190,6 +190,8 @@ class Encoded(NamedTuple):
     opening: Ids = ()
     graph: EdgeList | None = None
     """Where the question lists the edges of a graph in symbols: what is known about it."""
+    chunks: tuple[tuple[Ids, Ids], ...] = ()
+    """The chunks that a document was cut into, each with the thought behind it, which may be empty."""
 
     def again(self, rng: "np.random.Generator") -> "Encoded":
         """The example as it is met in another epoch: the same, unless its form means nothing and may change."""

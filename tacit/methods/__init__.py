@@ -10,5 +10,6 @@ METHODS: dict[str, object] = {
     "mixed": "tacit.methods.mixed:Mixed",
     "pause": "tacit.methods.pause:Pause",
     "superposition": "tacit.methods.superposition:Superposition",
+    "bolt": "tacit.methods.bolt:Bolt",
     "distill": "tacit.methods.distill:Distill",
 }

@@ -14,4 +14,5 @@ TASKS: dict[str, object] = {
     "prosqa": "tacit.tasks.prosqa:ProsQA",
     "prosqa_symbolic": "tacit.tasks.prosqa:ProsQASymbolic",
     "rows": "tacit.tasks.rows:Rows",
+    "walks": "tacit.tasks.walks:Walks",
 }
