@@ -37,6 +37,11 @@ class Inference(Settings):
     """Longest thought."""
     mark_counts: bool = False
     """The probability of the mark that says where a thought stands is part of the joint probability, as published."""
+    context: Literal["thoughts", "raw"] = "thoughts"
+    """What stands before a chunk. thoughts: the chunks before it with the thoughts that were inferred for them, as in training.
+    raw: their text alone, and nothing in place of the mark of the first chunk, as published."""
+    window: int | None = Field(default=None, ge=0)
+    """How many chunks before it are shown at most."""
     batch: int = Field(default=256, ge=1)
     """Rows at once."""
     seed: int = Field(default=0, ge=0)
@@ -54,6 +59,8 @@ class Asked:
     chunk: Sequence[int]
     last: bool = True
     """The document ends with it."""
+    marked: bool = True
+    """The chunk is told to stand behind no thought."""
 
 
 @dataclass
@@ -115,8 +122,8 @@ def draw(thinker: Thinker, asked: Sequence[Asked], settings: Inference) -> list[
     )
     prompts, numbers = [], []
     for one in asked:
-        *told, _, _ = posterior(marks, (), one.chunk)
-        opened = Layout(*one.context.segments, *told)
+        told = posterior(marks, (), one.chunk)[:-2]
+        opened = Layout(*one.context.segments, *(told if one.marked else told[1:]))
         prompts += [opened] * settings.samples
         numbers += [_number(one.name) + k for k in range(settings.samples)]
     done = thinker.complete(prompts, sampling, slots=settings.batch, draws=numbers)
