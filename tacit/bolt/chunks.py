@@ -21,29 +21,9 @@ PARAGRAPH = re.compile(r"(?:(?!\n[^\S\n]*\n)[\s\S])+(?:\n[^\S\n]*)*|(?:\n[^\S\n]
 # A sentence ends behind closing marks and before white space; not behind single letters, numbers of a list, and what is
 # usually shortened.
 END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s)")
-SHORT = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "sr",
-        "jr",
-        "st",
-        "vs",
-        "etc",
-        "eg",
-        "ie",
-        "cf",
-        "al",
-        "fig",
-        "figs",
-        "eq",
-        "eqs",
-        "no",
-    ]
-    + ["vol", "pp", "ch", "sec", "dept", "est", "approx", "inc", "ltd", "co"]
+SHORT = re.compile(
+    "mr|mrs|ms|dr|prof|sr|jr|st|vs|etc|eg|ie|cf|al|figs?|eqs?|no|vol|pp|ch|sec|dept|est|approx|inc|ltd|co",
+    re.IGNORECASE,
 )
 
 
@@ -123,7 +103,7 @@ def sentences(text: str) -> list[str]:
 
 def _shortened(before: str) -> bool:
     last = (before.split() or [""])[-1].lstrip("([\"'“‘").replace(".", "")
-    return (len(last) == 1 and last.isalpha()) or last.lower() in SHORT
+    return (len(last) == 1 and last.isalpha()) or bool(SHORT.fullmatch(last))
 
 
 UNITS: dict[str, Callable[[str], list[str]]] = {"word": words, "sentence": sentences, "paragraph": paragraphs}

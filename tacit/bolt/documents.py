@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from tacit.bolt.chunks import Chunking, cut
-from tacit.bolt.infer import Asked, Inference, Inferred, infer
+from tacit.bolt.infer import Asked, Inferred, infer
+from tacit.bolt.rounds import Inference
 from tacit.example import Encoded, Example, Template, encode, to_row
 from tacit.layout import Layout, Segment
 from tacit.methods.base import question

@@ -9,43 +9,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 
 from tacit.batch import Batch
+from tacit.bolt.rounds import Inference
 from tacit.engine.sampling import Sampling
 from tacit.layout import Layout, Segment
 from tacit.methods.bolt import Marks, posterior, prior
 from tacit.objectives import token_nll
-from tacit.settings import Settings
 from tacit.thinker import Thinker
-
-
-class Inference(Settings):
-    """How thoughts are inferred."""
-
-    samples: int = Field(default=4, ge=1)
-    """Candidates for each chunk."""
-    choose: Literal["resample", "argmax", "uniform"] = "resample"
-    """Which candidate is taken: one in proportion to its weight, the heaviest, or any that is valid."""
-    temperature: float = Field(default=1.0, gt=0)
-    """Sampling temperature. Weights are right at 1 only, since they divide by the model's own probability."""
-    max_tokens: int = Field(default=1024, ge=1)
-    """Longest thought."""
-    mark_counts: bool = False
-    """The probability of the mark that says where a thought stands is part of the joint probability, as published."""
-    context: Literal["thoughts", "raw"] = "thoughts"
-    """What stands before a chunk. thoughts: the chunks before it with the thoughts that were inferred for them, as in training.
-    raw: their text alone, and nothing in place of the mark of the first chunk, as published."""
-    window: int | None = Field(default=None, ge=0)
-    """How many chunks before it are shown at most."""
-    batch: int = Field(default=256, ge=1)
-    """Rows at once."""
-    seed: int = Field(default=0, ge=0)
-    """Of candidates and choices. What a chunk gets depends on this and on its own name, not on what is inferred with it."""
 
 
 @dataclass(frozen=True)

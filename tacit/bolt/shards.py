@@ -57,12 +57,16 @@ class Shards:
 
     def shards(self) -> list[Shard]:
         """The shards of the plan."""
+        plan = self.about()
+        starts = range(0, plan["documents"], plan["size"])
+        return [Shard(n, at, min(at + plan["size"], plan["documents"])) for n, at in enumerate(starts)]
+
+    def about(self) -> dict[str, Any]:
+        """The plan."""
         file = self.folder / PLAN
         if not file.exists():
             raise TacitError(f"{self.folder} holds no plan; begin with the command that makes one")
-        plan = json.loads(file.read_text(encoding="utf-8"))
-        starts = range(0, plan["documents"], plan["size"])
-        return [Shard(n, at, min(at + plan["size"], plan["documents"])) for n, at in enumerate(starts)]
+        return json.loads(file.read_text(encoding="utf-8"))
 
     # -- working --------------------------------------------------------------------------------------------------------
 
