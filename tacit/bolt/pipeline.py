@@ -69,7 +69,7 @@ def warm_start(name: str | Path, overrides: Any, folder: Path, rounds: Rounds) -
 
     if rounds.warm_run is not None:
         return Path(rounds.warm_run)
-    return train(name, _with(overrides, rounds.warm), out=folder / "warm", resume=True)  # type: ignore[misc]
+    return train(name, _with(overrides, _dotted(rounds.warm)), out=folder / "warm", resume=True)  # type: ignore[misc]
 
 
 def learn(
@@ -79,10 +79,17 @@ def learn(
     from tacit.train import train
 
     seed = load(name, overrides).recipe.train.seed
-    fields = {key: _filled(value, thoughts) for key, value in rounds.learn.items()} | {
-        "train.seed": seed + 1000 * number
-    }
+    fields = {key: _filled(value, thoughts) for key, value in _dotted(rounds.learn).items()}
+    fields |= {"train.seed": seed + 1000 * number}
     return train(name, _with(overrides, fields), out=place / "learn", resume=True, from_run=start)  # type: ignore[misc]
+
+
+def _dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Fields by their dotted names, however they are nested."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= _dotted(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return found
 
 
 def _filled(value: Any, thoughts: Path) -> Any:
@@ -211,8 +218,8 @@ def _tell(
     found: dict[str, float],
     say: Say,
 ) -> None:
-    """A line of the pipeline's metrics: the model's evaluation, its bounds, what its thoughts were inferred with, and the accuracy
-    of all rounds before."""
+    """A line of the pipeline's metrics: the model's evaluation, its bounds, what its thoughts were inferred with, and the
+    accuracy of all rounds before."""
     from tacit.study.runs import Run
 
     result = Run(model).result()
