@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from tacit.study.claim import Outcome, Rises
 from tacit.study.claims.bolt_walks import CLAIM
 from tacit.study.repro import reproduce
@@ -27,6 +29,7 @@ def test_every_run_must_rise_every_time():
     assert RULE.judge(outcomes(rising, plain=0.9)).word == "miss"
 
 
+@pytest.mark.slow
 def test_the_claim_from_its_name_to_its_page(tmp_path):
     few = {name: CLAIM.arms[name] for name in ("candidates_4", "candidates_1", "plain")}
     rule = replace(CLAIM.rule, arms=("candidates_4",), ceilings={"plain": 0.16})
