@@ -7,13 +7,14 @@ the layout.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
+from tacit.chunked import chunk_pairs
 from tacit.edge_list import EdgeList, Ids
 from tacit.errors import DataError, ModelError
 from tacit.registry import nearest
@@ -190,6 +191,8 @@ class Encoded(NamedTuple):
     opening: Ids = ()
     graph: EdgeList | None = None
     """Where the question lists the edges of a graph in symbols: what is known about it."""
+    chunks: tuple[tuple[Ids, Ids], ...] = ()
+    """The chunks that a document was cut into, each with the thought behind it, which may be empty."""
 
     def again(self, rng: "np.random.Generator") -> "Encoded":
         """The example as it is met in another epoch: the same, unless its form means nothing and may change."""
@@ -203,7 +206,9 @@ def encode(examples: Sequence[Example], tokenizer: Any, template: Template | Non
     """Every example in ids, each piece tokenised alone; a BOS, where there is one, starts the question."""
     template = (template or Template()).filled(tokenizer)
     start = _bos(tokenizer, template)
-    fixed = _pieces([template.cue, template.opening], tokenizer, template)
+    # The words between pieces stand in questions alone, and a tokenizer made of texts need not know them.
+    asks = any(not example.text for example in examples)
+    fixed = _pieces([template.cue, template.opening], tokenizer, template) if asks else [(), ()]
     encoded: list[Encoded] = []
     block: list[Example] = []
     waiting = 0
@@ -222,15 +227,14 @@ def _encode_block(
     asked = [example for example in block if not example.text]
     if template.joined and template.kind != "symbolic" and asked:
         rows = iter(_joined(asked, tokenizer, template, start))
-        texts = iter(_pieces([example.text for example in block if example.text], tokenizer, template))
+        texts = iter(_pieces(_texts(block), tokenizer, template))
         return [
-            _checked(Encoded(example.id, start, (), (), next(texts)) if example.text else next(rows), example)
-            for example in block
+            _checked(_document(example, start, texts) if example.text else next(rows), example) for example in block
         ]
     pieces = template.questions(asked, tokenizer) if asked else []
     for example in block:
         if example.text:
-            pieces.append(example.text)
+            pieces += _texts([example])
         else:
             pieces += template.steps(example)
             pieces.append(template.answer.replace("{answer}", example.answer))
@@ -240,13 +244,31 @@ def _encode_block(
     encoded = []
     for example in block:
         if example.text:
-            row = Encoded(example.id, start, (), (), next(rest))
+            row = _document(example, start, rest)
         else:
             steps = tuple([next(rest) for _ in example.steps])
             graph = EdgeList.of(example.extra, vocabulary) if vocabulary else None
             row = Encoded(example.id, start + next(questions), steps, cue, next(rest), opening, graph)
         encoded.append(_checked(row, example))
     return encoded
+
+
+def _texts(block: Sequence[Example]) -> list[str]:
+    """The pieces of documents: chunks and thoughts where they have any, or the text as a whole."""
+    found: list[str] = []
+    for example in block:
+        if example.text:
+            pairs = chunk_pairs(example.extra, example.text, example.id or "example")
+            found += [piece for pair in pairs for piece in pair] or [example.text]
+    return found
+
+
+def _document(example: Example, start: Ids, pieces: Iterator[Ids]) -> Encoded:
+    pairs = chunk_pairs(example.extra, example.text, example.id or "example")
+    if not pairs:
+        return Encoded(example.id, start, (), (), next(pieces))
+    chunks = tuple([(next(pieces), next(pieces)) for _ in pairs])
+    return Encoded(example.id, start, (), (), tuple([i for chunk, _ in chunks for i in chunk]), chunks=chunks)
 
 
 def _checked(row: Encoded, example: Example) -> Encoded:

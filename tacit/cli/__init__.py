@@ -10,6 +10,7 @@ import sys
 import typer
 
 from tacit.cli.bench import bench
+from tacit.cli.bolt import bolt
 from tacit.cli.check import check
 from tacit.cli.compare import compare
 from tacit.cli.data import data
@@ -27,7 +28,7 @@ from tacit.cli.train import train
 from tacit.errors import TacitError
 
 VERBS = (ls, show, check, train, eval, generate, merge, sweep, repro, compare, plot, probe, bench, demo)
-GROUPS = (data,)
+GROUPS = (bolt, data)
 TRACEBACK = "--traceback"
 
 app = typer.Typer(

@@ -78,6 +78,8 @@ class _Row:
         self.ends += token == vocab.eos
         if self.ends == self.sampling.ends:
             self.done.stopped = "eos"
+        elif token in self.sampling.stop_tokens:
+            self.done.stopped = "stop"
         elif token not in vocab.unwritten:
             self.written.append(token)
         elif token != vocab.latent:

@@ -31,6 +31,8 @@ class Sampling(Settings):
     """Sample among the likeliest tokens that together hold this much probability."""
     stop: tuple[str, ...] = ()
     """Strings that end a completion; they are not part of it."""
+    stop_tokens: tuple[int, ...] = ()
+    """Tokens that end a completion; the one that did is its last."""
     ends: int = Field(default=1, ge=1)
     """How many end-of-text tokens end a completion; more than one where such a token also ends the steps."""
     seed: int = Field(default=0, ge=0)

@@ -10,6 +10,7 @@ METHODS: dict[str, object] = {
     "mixed": "tacit.methods.mixed:Mixed",
     "pause": "tacit.methods.pause:Pause",
     "superposition": "tacit.methods.superposition:Superposition",
+    "bolt": "tacit.methods.bolt:Bolt",
     "distill": "tacit.methods.distill:Distill",
     "grpo": "tacit.methods.grpo:Grpo",
     "plain": "tacit.methods.plain:Plain",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from tacit import example
+from tacit.bolt.rounds import Rounds
 from tacit.models.scratch import Scratch
 from tacit.quiet.roles import Parts
 from tacit.recipe.choice import MethodChoice, TaskChoice
@@ -116,6 +117,8 @@ class Recipe(Settings):
     """Optimisation."""
     eval: Eval = Eval()
     """Evaluation during and after training."""
+    bolt: Rounds | None = None
+    """Rounds of inferring thoughts and learning from them, for tacit bolt."""
     run: Run = Run()
     """Where results go. Not inherited through extends."""
 

@@ -55,7 +55,7 @@ def reproduce(
         from tacit.train import train  # pyright: ignore[reportMissingImports, reportAssignmentType]
 
         for name, arm in chosen.arms.items():
-            if not arm.begins and not arm.parts:
+            if arm.by == "train" and not arm.begins and not arm.parts:
                 train_seeds(arm.recipe, settings[name], places[name], say)
     if evaluate is None:
         from tacit.evaluate import evaluate
@@ -65,8 +65,9 @@ def reproduce(
         for name, arm in chosen.arms.items():
             if seed not in places[name]:
                 continue
+            make = train if arm.by == "train" else _bolt
             given = of_seed(name, seed)
-            run = Run(Path(train(arm.recipe, given, out=places[name][seed], resume=True)))  # type: ignore[misc]
+            run = Run(Path(make(arm.recipe, given, out=places[name][seed], resume=True)))  # type: ignore[misc]
             metrics = _metrics(run)
             say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")
             answers = asked(run, arm.asked, evaluate)
@@ -75,6 +76,9 @@ def reproduce(
                 | ({"asked": answers} if answers else {})
             )
             outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))
+            outcomes += [
+                Outcome(f"{name}: {shown}", seed, metrics[shown]) for shown in chosen.shown if shown in metrics
+            ]
             outcomes += [Outcome(f"{name}, {way}", seed, found[chosen.metric]) for way, found in answers.items()]
     verdict = chosen.rule.judge(outcomes)
     page = make_page(chosen, scale, told, verdict, _seconds(told))
@@ -82,6 +86,13 @@ def reproduce(
     say(f"{chosen.name}: {verdict.word}. {verdict.sentence}")
     say("written: " + ", ".join(map(str, files)))
     return files[0]
+
+
+def _bolt(recipe: str, overrides: Mapping[str, Any], *, out: Path, resume: bool) -> Path:
+    """The rounds of a recipe, as a run."""
+    from tacit.bolt.pipeline import Pipeline
+
+    return Pipeline(recipe, overrides, out).run()
 
 
 def _metrics(run: Run) -> dict[str, float]:

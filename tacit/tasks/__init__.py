@@ -15,5 +15,6 @@ TASKS: dict[str, object] = {
     "prosqa_symbolic": "tacit.tasks.prosqa:ProsQASymbolic",
     "rows": "tacit.tasks.rows:Rows",
     "text": "tacit.tasks.text:Text",
+    "walks": "tacit.tasks.walks:Walks",
     "written": "tacit.tasks.written:Written",
 }

@@ -19,6 +19,7 @@ from tacit.layout import Layout
 from tacit.methods.base import Lesson, Method, Progress
 from tacit.recipe.training import Train
 from tacit.train.chance import generators
+from tacit.train.packing import Packing, pack
 from tacit.train.shapes import Shaped
 from tacit.vocab import Vocab
 
@@ -165,6 +166,10 @@ class Rows(list[dict[str, Layout]]):
         """Views as tensors."""
         return method.collate(self, vocab)
 
+    def packed(self, method: Method, vocab: Vocab, packing: Packing) -> dict[str, Any]:
+        """The same in fewer rows, several documents to each."""
+        return method.collate([{"main": row} for row in pack([views["main"] for views in self], *packing)], vocab)
+
 
 def lay_out(
     method: Method, encoded: Sequence[Encoded], picks: Sequence[Pick], vocab: Vocab, stage: int, seed: int
@@ -177,10 +182,19 @@ def lay_out(
     return Rows(views, examples, list(picks))
 
 
-def lessons(method: Method, rows: Rows | Shaped, vocab: Vocab, size: int) -> list[Lesson]:
+def lessons(
+    method: Method, rows: Rows | Shaped, vocab: Vocab, size: int, packing: Packing | None = None
+) -> list[Lesson]:
     """Rows in micro-batches of at most `size`, as tensors."""
     parts = [rows.only(range(start, end)) for start, end in _cuts(len(rows), size)]
-    return [Lesson(part.tensors(method, vocab), len(part), part.examples, picks=part.picks) for part in parts]
+    made = []
+    for part in parts:
+        if packing is not None and isinstance(part, Rows):
+            views = part.packed(method, vocab, packing)
+        else:
+            views = part.tensors(method, vocab)
+        made.append(Lesson(views, len(part), part.examples, picks=part.picks))
+    return made
 
 
 def portions(rows: Rows | Shaped, count: int) -> list[Rows | Shaped]:

@@ -55,7 +55,7 @@ class Shapes:
     def of(cls, method: Method, encoded: Sequence[Encoded], vocab: Vocab, seed: int, device) -> "Shapes | None":
         """None where rows must be laid out one by one."""
         shape = _shape(encoded[0])
-        if method.collates_itself() or any(row.graph or _shape(row) != shape for row in encoded):
+        if method.collates_itself() or any(row.graph or row.chunks or _shape(row) != shape for row in encoded):
             return None
         flat = np.fromiter(chain.from_iterable(map(_ids, encoded)), np.int32)
         # Where a thought may stand depends on these, which holes would hide.

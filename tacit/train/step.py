@@ -21,6 +21,7 @@ from tacit.recipe.training import Train
 from tacit.thinker import Thinker
 from tacit.train.data import Pick, Rows, lay_out, lessons, portions
 from tacit.train.optim import clip, trainable
+from tacit.train.packing import packing_of
 from tacit.train.random_state import random_state, restore_random
 from tacit.train.ranks import Ranks
 from tacit.train.shapes import Shaped, Shapes
@@ -93,7 +94,13 @@ class Stepper:
         self.learner, self.optimizer, self.encoded = learner, optimizer, encoded
         self.train, self.ranks, self.say = train, ranks, say
         self.parameters = list(trainable(learner).values())
-        self.shapes = Shapes.of(learner.method, encoded, learner.thinker.vocab, train.seed, ranks.device)
+        self.packing = packing_of(train, learner.method)
+        # Packed rows are laid out one by one, since which of them share a row is decided by their lengths.
+        self.shapes = (
+            None
+            if self.packing
+            else Shapes.of(learner.method, encoded, learner.thinker.vocab, train.seed, ranks.device)
+        )
         self.step, self.steps = 0, train.steps or 1
         self.share = math.ceil(train.batch / ranks.count)
         self.micro = self.share if train.micro_batch == "auto" else min(train.micro_batch, self.share)
@@ -199,7 +206,7 @@ class Stepper:
             parts = portions(rows, min(self.ranks.gather(min(reuse.parts, len(rows)))))
         # A step with more rows than usual has shorter ones: its micro-batches grow with it.
         size = math.ceil(self.micro * max(1.0, len(rows) / self.share))
-        made = [lessons(self.learner.method, part, thinker.vocab, size) for part in parts]
+        made = [lessons(self.learner.method, part, thinker.vocab, size, self.packing) for part in parts]
         whole = sum(map(len, made)) == 1 and self.ranks.count == 1
         facts = {"whole": whole, "seed": self.train.seed, "step": self.step, "steps": self.steps}
         acted = [[self.learner.act(replace(one.to(self.ranks.device), **facts)) for one in part] for part in made]

@@ -9,6 +9,7 @@ from tacit.edge_list import EdgeList, Form
 from tacit.example import Encoded
 from tacit.methods import METHODS
 from tacit.methods.base import Progress
+from tacit.methods.bolt import Bolt
 from tacit.methods.coconut import Coconut
 from tacit.methods.cot import NoThoughts
 from tacit.methods.filler import PAUSE, WHOLE, Filler
@@ -19,7 +20,8 @@ from tacit.methods.removal import EVERYTHING, Removal
 from tacit.registry import resolve
 from tacit.vocab import Vocab
 
-VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0, extra={PAUSE: 5})
+MARKS = dict(zip(Bolt.tokens, range(80, 84)))
+VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0, extra={PAUSE: 5, **MARKS})
 STEPS = ((10, 11), (20, 21, 22), (30,))
 EXAMPLE = Encoded("x", (50, 51), STEPS, (60,), (70, 71))
 CHAIN = [10, 11, 20, 21, 22, 30]
@@ -55,7 +57,8 @@ def test_every_method_asks_what_it_learned_to_answer(name):
     layout, prompt = method.layouts(example, VOCAB, None, None)["main"], method.prompt(example, VOCAB)
     assert layout.ids[: len(prompt)] == prompt.ids
     assert layout.positions[: len(prompt)] == prompt.positions
-    assert all(label == -100 for label in layout.labels[: len(EXAMPLE.question)])
+    # What comes before the thoughts of a text is text as well.
+    assert all((label == -100) != (name == "bolt") for label in layout.labels[: len(EXAMPLE.question)])
     assert layout.labels[-1] == VOCAB.eos
 
 

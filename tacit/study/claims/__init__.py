@@ -5,6 +5,7 @@ CLAIMS: dict[str, object] = {
     "adaptive-latent-wide": "tacit.study.claims.adaptive_latent:WIDE",
     "arithmetic-stages": "tacit.study.claims.arithmetic_stages:CLAIM",
     "arithmetic-steps": "tacit.study.claims.arithmetic_steps:CLAIM",
+    "bolt-walks": "tacit.study.claims.bolt_walks:CLAIM",
     "internalized-2x2": "tacit.study.claims.internalized_2x2:CLAIM",
     "quiet/1": "tacit.study.claims.quiet:F1",
     "quiet/2": "tacit.study.claims.quiet:F2",

@@ -1,0 +1,1 @@
+"""Bootstrapping latent thoughts: infer the thoughts behind text, learn from them, repeat."""

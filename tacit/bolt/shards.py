@@ -1,0 +1,203 @@
+"""Work that any process may take, in shards of which each is done exactly once in what is merged.
+
+A shard is claimed by a file that only one process can create, and which it keeps young while it works; a claim that has grown old
+belongs to a process that has died, and is taken over. A finished shard is one file that appears whole, with a last line that says
+what must be in it, so half a file or a damaged one is not taken for a finished one. Two processes that both believe in their
+claim write the same file, since what a shard contains depends on its number alone.
+"""
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from tacit.errors import DataError, TacitError
+
+PLAN = "plan.json"
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Documents `start` to `stop` of a plan."""
+
+    number: int
+    start: int
+    stop: int
+
+
+class Shards:
+    """A folder of shards."""
+
+    def __init__(self, folder: str | Path, patience: float = 60.0):
+        self.folder, self.patience = Path(folder), patience
+
+    def plan(self, documents: int, size: int, about: dict[str, Any]) -> list[Shard]:
+        """Cut `documents` into shards of `size`, or find the plan that is there. `about` is all that results depend on; a folder
+        with another plan is refused."""
+        wanted = {"documents": documents, "size": size, **about}
+        file = self.folder / PLAN
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            _write(file, json.dumps(wanted, indent=1) + "\n")
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if found != json.loads(json.dumps(wanted)):
+            different = [key for key in {*found, *wanted} if found.get(key) != json.loads(json.dumps(wanted)).get(key)]
+            raise TacitError(
+                f"{self.folder} holds work that was planned otherwise ({', '.join(sorted(different))} differ); give another "
+                "folder, or remove this one"
+            )
+        return self.shards()
+
+    def shards(self) -> list[Shard]:
+        """The shards of the plan."""
+        plan = self.about()
+        starts = range(0, plan["documents"], plan["size"])
+        return [Shard(n, at, min(at + plan["size"], plan["documents"])) for n, at in enumerate(starts)]
+
+    def about(self) -> dict[str, Any]:
+        """The plan."""
+        file = self.folder / PLAN
+        if not file.exists():
+            raise TacitError(f"{self.folder} holds no plan; begin with the command that makes one")
+        return json.loads(file.read_text(encoding="utf-8"))
+
+    # -- working --------------------------------------------------------------------------------------------------------
+
+    def work(self, make: Callable[[Shard], Sequence[Row]], on_done: Callable[[int, int], None] | None = None) -> int:
+        """Claim shards and make their rows until all are done; says how many this process made. It waits for shards that
+        others are at work on, lest they die."""
+        shards, made = self.shards(), 0
+        while True:
+            waiting = [shard for shard in shards if not self.done(shard)]
+            if not waiting:
+                return made
+            shard = next((one for one in waiting if self._claim(one)), None)
+            if shard is None:
+                time.sleep(min(1.0, self.patience / 4))
+                continue
+            with self._kept(shard):
+                if not self.done(shard):
+                    self._finish(shard, make(shard))
+                    made += 1
+            if on_done:
+                on_done(len(shards) - len(waiting) + 1, len(shards))
+
+    def _claim(self, shard: Shard) -> bool:
+        claim = self._claim_file(shard)
+        try:
+            os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            return True
+        except FileExistsError:
+            pass
+        try:
+            if time.time() - claim.stat().st_mtime < self.patience:
+                return False
+            # Of several who find it old, one can move it away.
+            os.rename(claim, claim.with_suffix(f".old-{uuid.uuid4().hex}"))
+        except FileNotFoundError:
+            return False
+        for old in self.folder.glob(f"{claim.stem}.old-*"):
+            old.unlink(missing_ok=True)
+        return self._claim(shard)
+
+    def _kept(self, shard: Shard) -> "_Kept":
+        return _Kept(self._claim_file(shard), self.patience / 4)
+
+    def _claim_file(self, shard: Shard) -> Path:
+        return self.folder / f"shard-{shard.number:05d}.claim"
+
+    def _finish(self, shard: Shard, rows: Sequence[Row]) -> None:
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        last = {"shard": shard.number, "rows": len(rows), "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+        _write(self._file(shard), lines + json.dumps(last) + "\n")
+
+    # -- what is done ---------------------------------------------------------------------------------------------------
+
+    def _file(self, shard: Shard) -> Path:
+        return self.folder / f"shard-{shard.number:05d}.jsonl"
+
+    def done(self, shard: Shard) -> bool:
+        """Whether a shard's file is there and whole. One that is damaged is put aside, and its shard is made again."""
+        file = self._file(shard)
+        if not file.exists():
+            return False
+        if _rows(file) is not None:
+            return True
+        file.rename(file.with_suffix(f".damaged-{uuid.uuid4().hex[:8]}"))
+        return False
+
+    def rows(self) -> Iterator[Row]:
+        """The rows of all shards in order, each once."""
+        for shard in self.shards():
+            found = _rows(self._file(shard))
+            if found is None:
+                raise DataError(
+                    f"{self._file(shard)}: this shard is missing or damaged, so nothing can be merged yet; run the command that "
+                    "makes shards again, it does what is missing"
+                )
+            yield from found
+
+    def merge(self, target: str | Path) -> int:
+        """All rows in one file, which appears whole; says how many."""
+        count, target = 0, Path(target)
+        partial = target.with_name(target.name + ".part")
+        with partial.open("w", encoding="utf-8") as out:
+            for row in self.rows():
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
+        partial.replace(target)
+        return count
+
+
+class _Kept:
+    """Keeps a claim young while its holder works; the claim goes with the work."""
+
+    def __init__(self, claim: Path, every: float):
+        self.claim, self.every, self.over = claim, every, Event()
+        self.thread = Thread(target=self._keep, daemon=True)
+
+    def _keep(self) -> None:
+        while not self.over.wait(self.every):
+            try:
+                os.utime(self.claim)
+            except FileNotFoundError:  # somebody thought that we had died; what both write is the same
+                return
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+        self.claim.unlink(missing_ok=True)
+
+
+def _rows(file: Path) -> list[Row] | None:
+    """The rows of a whole shard, or None."""
+    try:
+        text = file.read_bytes()
+        *lines, last = text.decode().splitlines(keepends=True)
+        told = json.loads(last)
+        body = "".join(lines)
+        if told["sha256"] != hashlib.sha256(body.encode()).hexdigest() or told["rows"] != len(lines):
+            return None
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all, and on the disk before its name is there."""
+    partial = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.part")
+    with partial.open("w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    partial.replace(file)
