@@ -206,7 +206,9 @@ def encode(examples: Sequence[Example], tokenizer: Any, template: Template | Non
     """Every example in ids, each piece tokenised alone; a BOS, where there is one, starts the question."""
     template = (template or Template()).filled(tokenizer)
     start = _bos(tokenizer, template)
-    fixed = _pieces([template.cue, template.opening], tokenizer, template)
+    # The words between pieces stand in questions alone, and a tokenizer made of texts need not know them.
+    asks = any(not example.text for example in examples)
+    fixed = _pieces([template.cue, template.opening], tokenizer, template) if asks else [(), ()]
     encoded: list[Encoded] = []
     block: list[Example] = []
     waiting = 0

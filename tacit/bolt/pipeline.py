@@ -1,18 +1,24 @@
 """The whole of it: a warm start, then rounds of inference and learning, each step of which is found again when it is done.
 
+DIR/recipe.yaml           what all of it follows from
 DIR/warm/                 the run of the warm start
-DIR/round-1/infer/        shards, which any process may work on; thoughts.jsonl, statistics.json
+DIR/round-1/infer/        shards, which any process may work on
+DIR/round-1/thoughts.jsonl, statistics.json, judged.json
 DIR/round-1/learn/        the run that learned from them
-DIR/metrics.jsonl         a line for the warm start and each round
+DIR/metrics.jsonl         a line for the warm start and for each round
 """
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tacit.bolt.documents import infer_documents, row_of, statistics
 from tacit.bolt.rounds import Inference, Rounds
@@ -21,37 +27,16 @@ from tacit.errors import TacitError
 from tacit.recipe import load
 from tacit.recipe.schema import Recipe
 
-METRICS, THOUGHTS, STATISTICS, JUDGED = "metrics.jsonl", "thoughts.jsonl", "statistics.json", "judged.json"
+RECIPE, METRICS, THOUGHTS, STATISTICS, JUDGED = (
+    "recipe.yaml", "metrics.jsonl", "thoughts.jsonl", "statistics.json", "judged.json",
+)  # fmt: skip
+APART = 1000
+"""Between the seeds of two rounds, so that no two of them share random numbers."""
 JUDGE_SEED = 1 << 30
 """Held-out bounds are drawn with random numbers of their own."""
-Say = Callable[[str], None]
-
-
-def run(
-    name: str | Path,
-    overrides: Mapping[str, Any] | Sequence[str] = (),
-    *,
-    out: str | Path,
-    workers: int = 1,
-    say: Say = print,
-    **_: Any,
-) -> Path:
-    """Everything that is not done yet; the folder."""
-    recipe, folder = load(name, overrides).recipe, Path(out)
-    rounds = section(recipe)
-    lines: list[dict[str, Any]] = []
-    model = warm_start(name, overrides, folder, rounds)
-    _tell(folder, lines, 0, model, judge(model, recipe, folder / "warm-judged"), {}, say)
-    before = model
-    for number in range(1, rounds.rounds + 1):
-        place = folder / f"round-{number}"
-        thoughts = infer_round(name, overrides, place, before, rounds, number, workers, say)
-        found = json.loads((place / STATISTICS).read_text(encoding="utf-8"))
-        before = learn(
-            name, overrides, place, thoughts, rounds, {"warm": model, "previous": before}.get(rounds.start), number
-        )
-        _tell(folder, lines, number, before, judge(before, recipe, place), found, say)
-    return folder
+FLOOR = -50.0
+"""A document's bound counts as no less, in nats: one without any valid candidate would make a mean minus infinity."""
+Overrides = Mapping[str, Any] | Sequence[str]
 
 
 def section(recipe: Recipe) -> Rounds:
@@ -63,99 +48,184 @@ def section(recipe: Recipe) -> Rounds:
     return recipe.bolt
 
 
-def warm_start(name: str | Path, overrides: Any, folder: Path, rounds: Rounds) -> Path:
-    """The model that infers in the first round."""
-    from tacit.train import train
+class Pipeline:
+    """A recipe, and a folder for all that comes of it."""
 
-    if rounds.warm_run is not None:
-        return Path(rounds.warm_run)
-    return train(name, _with(overrides, _dotted(rounds.warm)), out=folder / "warm", resume=True)  # type: ignore[misc]
+    def __init__(
+        self,
+        name: str | Path,
+        overrides: Overrides,
+        out: str | Path,
+        workers: int = 1,
+        say: Callable[[str], None] = print,
+    ):
+        self.name, self.overrides, self.folder, self.workers, self.say = name, overrides, Path(out), workers, say
+        self.recipe = load(name, overrides).recipe
+        self.rounds = section(self.recipe)
+        self.lines: list[dict[str, Any]] = []
+
+    def run(self) -> Path:
+        """Everything that is not done yet; the folder."""
+        self._keep_recipe()
+        model = self.warm()
+        self._tell(0, model, self.judge(model, self.folder / "warm-judged"))
+        for number in range(1, self.rounds.rounds + 1):
+            self.infer(number)
+            model = self.learn(number)
+            self._tell(number, model, self.judge(model, self.place(number)))
+        return self.folder
+
+    def place(self, number: int) -> Path:
+        """The folder of a round."""
+        return self.folder / f"round-{number}"
+
+    def model(self, number: int) -> Path:
+        """The run that a round ended with; round 0 is the warm start."""
+        if number:
+            return self.place(number) / "learn"
+        return Path(self.rounds.warm_run) if self.rounds.warm_run else self.folder / "warm"
+
+    def _keep_recipe(self) -> None:
+        from tacit.study.runs import Run
+
+        told = self.recipe.model_dump(mode="json")
+        Run(self.folder).check_made_by(told)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(self.folder / RECIPE, yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
+
+    # -- learning -------------------------------------------------------------------------------------------------------
+
+    def warm(self) -> Path:
+        """The model that infers in the first round."""
+        if self.rounds.warm_run is None:
+            self._train(self.rounds.warm, self.folder / "warm")
+        return self.model(0)
+
+    def learn(self, number: int) -> Path:
+        """A model that learns from the thoughts of a round."""
+        thoughts = str((self.place(number) / THOUGHTS).absolute())
+        fields = {
+            key: value.replace("{thoughts}", thoughts) if isinstance(value, str) else value
+            for key, value in _dotted(self.rounds.learn).items()
+        }
+        start = {"warm": self.model(0), "previous": self.model(number - 1)}.get(self.rounds.start)
+        seed = self.recipe.train.seed + APART * number
+        self._train({**fields, "train.seed": seed}, self.model(number), start)
+        return self.model(number)
+
+    def _train(self, fields: Mapping[str, Any], out: Path, start: Path | None = None) -> None:
+        from tacit.train import train
+
+        more, given = _dotted(fields), self.overrides
+        if isinstance(given, Mapping):
+            given = {**given, **more}
+        else:
+            given = [*given, *(f"{key}={json.dumps(value)}" for key, value in more.items())]
+        train(self.name, given, out=out, resume=True, from_run=start)  # type: ignore[operator]
+
+    # -- inference ------------------------------------------------------------------------------------------------------
+
+    def infer(self, number: int) -> Path:
+        """Thoughts for the whole corpus, by this process or by several; the file of all documents."""
+        place = self.place(number)
+        if (place / STATISTICS).exists():
+            return place / THOUGHTS
+        start = time.perf_counter()
+        self.plan(number)
+        if self.workers == 1:
+            work(place)
+        else:
+            _employ(place, self.workers)
+        return merge(place, self.say, time.perf_counter() - start)
+
+    def plan(self, number: int) -> None:
+        """What is to be inferred, written down so that any process can take a part."""
+        rounds = self.rounds
+        seed = rounds.infer.seed + APART * self.recipe.train.seed + number
+        about = {
+            "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
+            # From the round's folder, which other machines may know by another name.
+            "model": os.path.relpath(self.model(number - 1), self.place(number)),
+            "infer": rounds.infer.model_copy(update={"seed": seed}).model_dump(mode="json"),
+        }
+        Shards(self.place(number) / "infer").plan(len(_corpus(self.recipe)), rounds.shard, about)
+
+    # -- what came of it ------------------------------------------------------------------------------------------------
+
+    def judge(self, model: Path, place: Path) -> dict[str, float]:
+        """The held-out lower bound of a model, by numbers of candidates, in nats for each document."""
+        from tacit.thinker import Thinker
+
+        rounds, file = self.rounds, place / JUDGED
+        if not rounds.judged:
+            return {}
+        if file.exists():
+            return json.loads(file.read_text(encoding="utf-8"))
+        task = self.recipe.resolved_task()
+        examples = list(islice(task.examples("valid"), rounds.judged_limit))
+        settings = rounds.infer.model_copy(update={"samples": max(rounds.judged), "seed": JUDGE_SEED})
+        thinker = Thinker.from_pretrained(str(model))
+        found = infer_documents(thinker, examples, task.template, settings, rounds.chunking)
+        whole = [one for one in found if one.bound(1) is not None]
+        if not whole:
+            raise TacitError("no held-out document fits into the model whole; set bolt.judged: [] or a larger model")
+        told = {f"bound_{k}": sum(max(one.bound(k) or 0.0, FLOOR) for one in whole) / len(whole) for k in rounds.judged}
+        place.mkdir(parents=True, exist_ok=True)
+        _write(file, json.dumps(told) + "\n")
+        return told
+
+    def _tell(self, number: int, model: Path, judged: dict[str, float]) -> None:
+        """A line of metrics: the model's evaluation, its bounds, how its thoughts were inferred, the accuracy of each round so
+        far, and what all of it took."""
+        from tacit.study.runs import Run
+
+        run = Run(model)
+        result, last = run.result(), run.training[-1]
+        statistics_file = self.place(number) / STATISTICS
+        inferred = json.loads(statistics_file.read_text(encoding="utf-8")) if number else {}
+        before = self.lines[-1]["seconds"] if self.lines else 0.0
+        line: dict[str, Any] = {"step": number, "loss": last["loss"]}
+        line["seconds"] = before + last["seconds"] + inferred.get("seconds", 0.0)
+        line |= {f"eval/{key}": value for key, value in (result | judged).items()}
+        line |= {f"eval/accuracy/{earlier['step']}": earlier["eval/accuracy"] for earlier in self.lines}
+        line |= {f"eval/accuracy/{number}": result["accuracy"]}
+        line |= {f"infer/{key}": value for key, value in inferred.items()}
+        self.lines.append(line)
+        _write(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
+        bounds = "".join(f", {name} {value:.3f}" for name, value in judged.items())
+        self.say(f"{f'round {number}' if number else 'warm start'}: accuracy {result['accuracy']:.3f}{bounds}")
 
 
-def learn(
-    name: str | Path, overrides: Any, place: Path, thoughts: Path, rounds: Rounds, start: Path | None, number: int
-) -> Path:
-    """A model that learns from the thoughts of a round. Every round has random numbers of its own."""
-    from tacit.train import train
-
-    seed = load(name, overrides).recipe.train.seed
-    fields = {key: _filled(value, thoughts) for key, value in _dotted(rounds.learn).items()}
-    fields |= {"train.seed": seed + 1000 * number}
-    return train(name, _with(overrides, fields), out=place / "learn", resume=True, from_run=start)  # type: ignore[misc]
-
-
-def _dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Fields by their dotted names, however they are nested."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= _dotted(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
-    return found
-
-
-def _filled(value: Any, thoughts: Path) -> Any:
-    return value.replace("{thoughts}", str(thoughts.absolute())) if isinstance(value, str) else value
-
-
-def _with(overrides: Any, more: Mapping[str, Any]) -> Any:
-    if isinstance(overrides, Mapping):
-        return {**overrides, **more}
-    return [*overrides, *(f"{key}={json.dumps(value)}" for key, value in more.items())]
-
-
-# -- inference ----------------------------------------------------------------------------------------------------------
-
-
-def infer_round(
-    name: str | Path, overrides: Any, place: Path, model: Path, rounds: Rounds, number: int, workers: int, say: Say
-) -> Path:
-    """Thoughts for the whole corpus, by this process or by several; the file of all documents."""
-    target = place / THOUGHTS
-    if target.exists() and (place / STATISTICS).exists():
-        return target
-    plan_round(name, overrides, place, model, rounds, number)
-    if workers == 1:
-        work(place, say)
-    else:
-        _employ(place, workers)
-    return merge_round(place, say)
-
-
-def plan_round(name: str | Path, overrides: Any, place: Path, model: Path, rounds: Rounds, number: int) -> Shards:
-    """What is to be inferred, written down so that any process can take a part."""
-    recipe = load(name, overrides).recipe
-    count = len(_corpus(recipe))
-    settings = rounds.infer.model_copy(update={"seed": rounds.infer.seed + 1000 * recipe.train.seed + number})
-    about = {
-        "recipe": recipe.model_dump(mode="json", exclude_none=True),
-        "model": str(model),
-        "infer": settings.model_dump(mode="json"),
-        "patience": rounds.patience,
-    }
-    shards = Shards(place / "infer", rounds.patience)
-    shards.plan(count, rounds.shard, about)
-    return shards
-
-
-def work(place: Path, say: Say = print) -> int:
+def work(place: Path) -> int:
     """Take shards of a planned round until none is left; says how many were made here."""
     from tacit.cli.eval import Progress
     from tacit.thinker import Thinker
 
     shards = Shards(place / "infer")
     plan = shards.about()
-    shards.patience = plan["patience"]
-    recipe = Recipe.model_validate(plan["recipe"])
-    settings, rounds = Inference(**plan["infer"]), section(recipe)
+    recipe, settings = Recipe.model_validate(plan["recipe"]), Inference(**plan["infer"])
+    rounds = section(recipe)
+    shards.patience = rounds.patience
     documents, template = _corpus(recipe), recipe.resolved_task().template
-    loaded: list[Thinker] = []
+    loaded: list[Thinker] = []  # nobody waits for a model who finds nothing to do
 
     def make(shard: Shard) -> list[dict[str, Any]]:
-        thinker = loaded[0] if loaded else Thinker.from_pretrained(plan["model"])
-        loaded[:] = [thinker]
-        found = infer_documents(thinker, documents[shard.start : shard.stop], template, settings, rounds.chunking)
-        return [row_of(one, thinker) for one in found]
+        if not loaded:
+            loaded.append(Thinker.from_pretrained(str(place / plan["model"])))
+        found = infer_documents(loaded[0], documents[shard.start : shard.stop], template, settings, rounds.chunking)
+        return [row_of(one, loaded[0]) for one in found]
 
     return shards.work(make, Progress())
+
+
+def merge(place: Path, say: Callable[[str], None] = print, seconds: float = 0.0) -> Path:
+    """All shards as one file, and what they look like."""
+    shards = Shards(place / "infer")
+    found = statistics(list(shards.rows())) | {"seconds": round(seconds, 3)}
+    shards.merge(place / THOUGHTS)
+    _write(place / STATISTICS, json.dumps(found, indent=1) + "\n")
+    say("inferred: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
+    return place / THOUGHTS
 
 
 def _employ(place: Path, workers: int) -> None:
@@ -167,71 +237,20 @@ def _employ(place: Path, workers: int) -> None:
         raise TacitError(f"all {workers} worker processes failed (exit codes {codes}); the reason stands above")
 
 
-def merge_round(place: Path, say: Say = print) -> Path:
-    """All shards as one file, and what they look like."""
-    shards = Shards(place / "infer")
-    rows = list(shards.rows())
-    shards.merge(place / THOUGHTS)
-    found = statistics(rows)
-    (place / STATISTICS).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    say("inferred: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
-    return place / THOUGHTS
-
-
 def _corpus(recipe: Recipe) -> list[Any]:
     return list(islice(recipe.resolved_task().examples("train"), recipe.train.limit))
 
 
-# -- what came of it ----------------------------------------------------------------------------------------------------
+def _dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Fields by their dotted names, however they are nested."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= _dotted(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return found
 
 
-def judge(model: Path, recipe: Recipe, place: Path) -> dict[str, float]:
-    """The held-out lower bound of a model, by numbers of candidates, in nats for each document."""
-    from tacit.thinker import Thinker
-
-    rounds, file = section(recipe), place / JUDGED
-    if not rounds.judged:
-        return {}
-    if file.exists():
-        return json.loads(file.read_text(encoding="utf-8"))
-    task = recipe.resolved_task()
-    examples = list(islice(task.examples("valid"), rounds.judged_limit))
-    settings = rounds.infer.model_copy(update={"samples": max(rounds.judged), "seed": JUDGE_SEED})
-    found = infer_documents(Thinker.from_pretrained(str(model)), examples, task.template, settings, rounds.chunking)
-    whole = [one for one in found if one.bound(1) is not None]
-    told = {f"bound_{k}": sum(max(one.bound(k) or 0.0, FLOOR) for one in whole) / len(whole) for k in rounds.judged}
-    place.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(told) + "\n", encoding="utf-8")
-    return told
-
-
-FLOOR = -50.0
-"""A document's bound counts as no less, in nats: one without any valid candidate would make a mean minus infinity."""
-
-
-def _tell(
-    folder: Path,
-    lines: list[dict[str, Any]],
-    number: int,
-    model: Path,
-    judged: dict[str, float],
-    found: dict[str, float],
-    say: Say,
-) -> None:
-    """A line of the pipeline's metrics: the model's evaluation, its bounds, what its thoughts were inferred with, and the
-    accuracy of all rounds before."""
-    from tacit.study.runs import Run
-
-    result = Run(model).result()
-    line: dict[str, Any] = {"step": number, "loss": Run(model).training[-1]["loss"]}
-    line |= {f"eval/{key}": value for key, value in (result | judged).items()}
-    line |= {f"infer/{key}": value for key, value in found.items()}
-    for earlier in lines:
-        line[f"eval/accuracy/{earlier['step']}"] = earlier["eval/accuracy"]
-    line[f"eval/accuracy/{number}"] = result["accuracy"]
-    lines.append(line)
-    beside = folder / f".{METRICS}.part"
-    beside.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
-    beside.replace(folder / METRICS)
-    bounds = ", ".join(f"{name} {value:.3f}" for name, value in judged.items())
-    say(f"{'warm start' if not number else f'round {number}'}: accuracy {result['accuracy']:.3f}, {bounds}")
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all."""
+    beside = file.with_name(f".{file.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)

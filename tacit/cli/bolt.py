@@ -28,9 +28,9 @@ def _group() -> None:
 @bolt.command()
 def run(words: Words, out: Out, workers: Workers = 1) -> None:
     """The whole pipeline: what is done already is not done again."""
-    from tacit.bolt.pipeline import run as pipeline
+    from tacit.bolt.pipeline import Pipeline
 
-    pipeline(words[0], words[1:], out=out, workers=workers)
+    Pipeline(words[0], words[1:], out, workers).run()
 
 
 @bolt.command()

@@ -184,14 +184,15 @@ def _own_tokenizer(model: Any, texts: Sequence[str], words: Sequence[str] | None
     return load_tokenizer(kind)
 
 
-def _texts(examples: Iterable[Example], template: Template) -> list[str]:
+def _texts(examples: Sequence[Example], template: Template) -> list[str]:
     """Every piece of text that encoding will ask the tokenizer for, as it stands in the template."""
     if template.kind == "chat":
         raise ModelError(
             "template.kind chat needs the chat template of an instruct model; set model.path to one, or template.kind: plain"
         )
     template = template.model_copy(update={name: part.replace(EOS, "") for name, part in template.words().items()})
-    texts = [words for words in (template.cue, template.opening) if words]
+    asks = any(not example.text for example in examples)
+    texts = [words for words in (template.cue, template.opening) if words and asks]
     for example in examples:
         if example.text:
             texts.append(example.text)

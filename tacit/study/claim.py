@@ -29,6 +29,8 @@ class Arm:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
     """Of the scale's seeds, those that this arm is run with, where not all of them are worth their time."""
+    by: Literal["train", "bolt"] = "train"
+    """What makes the run: training, or the rounds of `tacit bolt run`."""
     asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Other ways of asking what was trained, each a name and options of `tacit.evaluate`. A rule may judge each as an arm
     called `ARM, NAME`."""
@@ -131,6 +133,38 @@ class Levels:
             f"{found.high:+.3f} ({found.how}); {', '.join(told)}"
         )
         return Verdict(verdict, found, sentence)
+
+
+@dataclass(frozen=True)
+class Rises:
+    """In every run of some arms, each of several shown numbers is larger than the one before; one arm is better than another,
+    and every run of an arm stays under its ceiling.
+
+    match: so it is, and the interval of the difference lies above zero. partly: the difference has the right sign. miss: it
+    has not.
+    """
+
+    arms: Sequence[str]
+    numbers: Sequence[str]
+    better: str
+    worse: str
+    ceilings: Mapping[str, float] = field(default_factory=dict)
+
+    def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
+        level = Levels(self.better, self.worse, ceilings=self.ceilings).judge(outcomes)
+        told, kept = [], level.word == "match"
+        for arm in self.arms:
+            found = {(o.arm, o.seed): o.value for o in outcomes}
+            rows = {
+                o.seed: [found[key] for name in self.numbers if (key := (f"{arm}: {name}", o.seed)) in found]
+                for o in outcomes
+                if o.arm == arm
+            }
+            rising = sum(all(a < b for a, b in zip(row, row[1:])) for row in rows.values())
+            kept = kept and bool(rows) and rising == len(rows)
+            told.append(f"{arm} rises every time in {rising} of {len(rows)} runs")
+        word: Word = "match" if kept else "partly" if level.interval.mean > 0 else "miss"
+        return Verdict(word, level.interval, f"{level.sentence}; {', '.join(told)}")
 
 
 @dataclass(frozen=True)

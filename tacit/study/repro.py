@@ -45,7 +45,8 @@ def reproduce(
             folder = runs / chosen.name / scale / f"{name}-{seed}"
             if folder.exists():
                 Run(folder).check_made_by(load(arm.recipe, overrides).recipe.model_dump(mode="json"))
-            run = Run(Path(train(arm.recipe, overrides, out=folder, resume=True)))  # type: ignore[misc]
+            make = train if arm.by == "train" else _bolt
+            run = Run(Path(make(arm.recipe, overrides, out=folder, resume=True)))  # type: ignore[misc]
             metrics = _metrics(run)
             say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")
             answers = asked(run, arm.asked, evaluate)
@@ -54,6 +55,9 @@ def reproduce(
                 | ({"asked": answers} if answers else {})
             )
             outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))
+            outcomes += [
+                Outcome(f"{name}: {shown}", seed, metrics[shown]) for shown in chosen.shown if shown in metrics
+            ]
             outcomes += [Outcome(f"{name}, {way}", seed, found[chosen.metric]) for way, found in answers.items()]
     verdict = chosen.rule.judge(outcomes)
     page = make_page(chosen, scale, told, verdict, _seconds(told))
@@ -61,6 +65,13 @@ def reproduce(
     say(f"{chosen.name}: {verdict.word}. {verdict.sentence}")
     say("written: " + ", ".join(map(str, files)))
     return files[0]
+
+
+def _bolt(recipe: str, overrides: Mapping[str, Any], *, out: Path, resume: bool) -> Path:
+    """The rounds of a recipe, as a run."""
+    from tacit.bolt.pipeline import Pipeline
+
+    return Pipeline(recipe, overrides, out).run()
 
 
 def _metrics(run: Run) -> dict[str, float]:

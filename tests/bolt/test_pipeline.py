@@ -1,0 +1,162 @@
+"""The rounds, at a size of seconds: nothing is done twice, and it does not matter by whom."""
+
+import json
+import shutil
+
+import pytest
+
+from tacit.bolt.documents import infer_documents, row_of, statistics
+from tacit.bolt.pipeline import Pipeline, work
+from tacit.bolt.rounds import Inference
+from tacit.errors import TacitError
+from tacit.example import Example, Template, from_row
+from tacit.models.making import make_thinker
+from tacit.models.scratch import Scratch
+from tacit.recipe.schema import Model
+from tacit.thinking import Thinking
+
+SMALL = {
+    "model.tiny.layers": 1,
+    "model.tiny.hidden": 16,
+    "model.tiny.heads": 2,
+    "task.train_rows": 24,
+    "task.warm_rows": 24,
+    "task.valid_rows": 12,
+    "train.steps": 6,
+    "train.warmup": 1,
+    "train.batch": 16,
+    "bolt.rounds": 2,
+    "bolt.warm.train.steps": 20,
+    "bolt.warm.train.batch": 16,
+    "bolt.warm.train.warmup": 1,
+    "bolt.infer.samples": 2,
+    "bolt.shard": 5,
+    "bolt.judged": [1, 2],
+}
+
+
+def pipeline(folder, workers: int = 1, **more) -> Pipeline:
+    return Pipeline("bolt/tiny", SMALL | more, folder, workers, say=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bolt") / "run"
+    pipeline(folder).run()
+    return folder
+
+
+def thoughts(folder, number=1):
+    return (folder / f"round-{number}" / "thoughts.jsonl").read_text()
+
+
+def test_what_is_written(finished):
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 1, 2]
+    assert {"eval/accuracy/0", "eval/accuracy/1", "eval/accuracy/2", "eval/bound_2", "infer/effective"} <= lines[
+        2
+    ].keys()
+    assert lines[0]["seconds"] < lines[1]["seconds"] < lines[2]["seconds"]
+    rows = [json.loads(line) for line in thoughts(finished).splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows) == 24 and all(row["candidates"] == 2 for row in rows)
+    told = json.loads((finished / "round-1" / "statistics.json").read_text())
+    assert told["chunks"] == 24 and told["valid"] == sum(row["valid"] for row in rows) / 48
+
+
+def test_what_is_there_is_not_made_again(finished, tmp_path):
+    """Stopped after the first round's inference, with a shard missing: only what is missing is made."""
+    folder = tmp_path / "again"
+    shutil.copytree(finished, folder)
+    shutil.rmtree(folder / "round-2")
+    (folder / "round-1" / "thoughts.jsonl").unlink()
+    (folder / "round-1" / "statistics.json").unlink()
+    kept = folder / "round-1" / "infer" / "shard-00001.jsonl"
+    (folder / "round-1" / "infer" / "shard-00002.jsonl").unlink()
+    before = kept.stat().st_mtime_ns, (folder / "round-1" / "learn" / "metrics.jsonl").stat().st_mtime_ns
+    pipeline(folder).run()
+    assert before == (kept.stat().st_mtime_ns, (folder / "round-1" / "learn" / "metrics.jsonl").stat().st_mtime_ns)
+    assert [thoughts(folder, n) for n in (1, 2)] == [thoughts(finished, n) for n in (1, 2)]
+
+
+def test_workers_and_shards_change_nothing(finished, tmp_path):
+    """Twin: another seed does."""
+    for name, more in (("shards", {"bolt.shard": 24}), ("workers", {}), ("seed", {"bolt.infer.seed": 7})):
+        folder = tmp_path / name
+        shutil.copytree(finished / "warm", folder / "warm")
+        one = pipeline(folder, workers=2 if name == "workers" else 1, **more)
+        one.infer(1)
+        found, wanted = ([json.loads(line) for line in thoughts(place).splitlines()] for place in (folder, finished))
+        assert ([row["steps"] for row in found] == [row["steps"] for row in wanted]) == (name != "seed")
+        if name != "seed":  # rows share a batch with others, so the last digits may differ
+            assert [row.get("bound") for row in found] == pytest.approx([row.get("bound") for row in wanted], abs=1e-4)
+        assert work(folder / "round-1") == 0
+
+
+def test_another_recipe_is_refused(finished):
+    with pytest.raises(TacitError, match=r"holds a run with other settings: bolt.infer.samples is 2 there and 3 here"):
+        pipeline(finished, **{"bolt.infer.samples": 3}).run()
+    with pytest.raises(TacitError, match="no section bolt"):
+        Pipeline("mult/2x2-filler", {}, finished)
+    with pytest.raises(ValueError, match=r"learn must put \{thoughts\}"):
+        pipeline(finished, **{"bolt.learn": {"task.inferred": "x"}})
+
+
+TEXT = "Dogs bark. Cats purr. Birds sing.\n\nFish swim. Bees hum."
+
+
+def reader(positions=256):
+    tiny = Scratch(layers=1, hidden=16, heads=2, positions=positions)
+    from tacit.methods.bolt import Bolt
+
+    return make_thinker(Model(tiny=tiny), Thinking(), tokens=Bolt.tokens, texts=[TEXT])
+
+
+def inferred(thinker, **settings):
+    from tacit.bolt.chunks import Chunking
+
+    documents = [Example("a", text=TEXT), Example("b", text=TEXT[:21])]
+    settings = Inference(samples=2, max_tokens=24, **settings)
+    return infer_documents(thinker, documents, Template(), settings, Chunking(mean=2, even=True))
+
+
+def test_documents_are_cut_and_come_back_whole():
+    thinker = reader()
+    found = inferred(thinker)
+    rows = [row_of(one, thinker) for one in found]
+    assert ["".join(chunk["text"] for chunk in row["chunks"]) for row in rows] == [TEXT, TEXT[:21]]
+    assert [len(row["chunks"]) for row in rows] == [3, 1]
+    assert from_row(rows[0]).text == TEXT
+    told = statistics(rows)
+    assert told["chunks"] == 4 and told["too_long"] == 0
+
+
+def test_what_stands_before_a_chunk():
+    """thoughts: earlier chunks with marks; raw: their text alone. A window cuts, and the model's length too: never the chunk."""
+    from tacit.bolt.documents import _asked
+    from tacit.methods.bolt import Marks
+
+    thinker = reader()
+    marks = set(Marks.of(thinker.vocab))
+    (found, _) = inferred(thinker)
+    chunk_ids = [chunk for chunk, _ in found.pairs]
+    for context, window, before in (("thoughts", None, 2), ("raw", None, 2), ("raw", 1, 1), ("raw", 0, 0)):
+        one = _asked(thinker, found, 2, Inference(context=context, window=window, max_tokens=24))
+        plain = [t for t in one.context.ids if t not in marks]
+        assert bool(marks & set(one.context.ids)) == (context == "thoughts")
+        if context == "raw":
+            assert plain == [t for chunk in chunk_ids[2 - before : 2] for t in chunk]
+        assert list(one.chunk) == list(chunk_ids[2]) and one.last
+    first = _asked(thinker, found, 0, Inference(context="raw", max_tokens=24))
+    assert not first.marked and _asked(thinker, found, 0, Inference(max_tokens=24)).marked
+    short = reader(positions=64)
+    tight = _asked(short, found, 2, Inference(max_tokens=24))
+    assert 0 < len(tight.context) < len(_asked(thinker, found, 2, Inference(max_tokens=24)).context)
+    assert list(tight.chunk) == list(chunk_ids[2])
+
+
+def test_chunks_that_do_not_fit_are_counted():
+    thinker = reader(positions=40)
+    rows = [row_of(one, thinker) for one in inferred(thinker)]
+    told = statistics(rows)
+    assert told["too_long"] > 0 and "".join(chunk["text"] for chunk in rows[0]["chunks"]) == TEXT
+    assert all(chunk["thought"] == "" for row in rows for chunk in row["chunks"] if not chunk["candidates"])

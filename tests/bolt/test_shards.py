@@ -1,0 +1,118 @@
+"""Shards: each exactly once in what is merged, whoever dies and whatever is damaged."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tacit.bolt.shards import Shard, Shards
+from tacit.errors import DataError, TacitError
+
+WORKER = """
+import sys, time
+from tacit.bolt.shards import Shards
+
+def make(shard):
+    time.sleep(0.05)
+    return [{"document": n, "square": n * n} for n in range(shard.start, shard.stop)]
+
+Shards(sys.argv[1], patience=1.0).work(make)
+"""
+
+
+def rows(shard: Shard):
+    return [{"document": n, "square": n * n} for n in range(shard.start, shard.stop)]
+
+
+def planned(folder: Path, documents: int = 47, size: int = 5) -> Shards:
+    shards = Shards(folder, patience=1.0)
+    shards.plan(documents, size, {"seed": 1})
+    return shards
+
+
+def whole(documents: int = 47):
+    return [{"document": n, "square": n * n} for n in range(documents)]
+
+
+def start(folder: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(folder)], env={**os.environ, "PYTHONPATH": os.getcwd()})
+
+
+def test_one_process_makes_everything_once(tmp_path):
+    shards = planned(tmp_path)
+    assert shards.work(rows) == 10 and shards.work(rows) == 0
+    assert list(shards.rows()) == whole()
+    assert shards.merge(tmp_path / "all.jsonl") == 47
+    assert [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()] == whole()
+    assert not list(tmp_path.glob("*.claim")) and not list(tmp_path.glob("*.part"))
+
+
+def test_workers_that_are_killed_are_missed_by_nobody(tmp_path):
+    """A third of them, at random moments, with a signal that cannot be caught; and a shard is damaged meanwhile."""
+    shards = planned(tmp_path, 120, 4)
+    chance = random.Random(0)
+    workers = [start(tmp_path) for _ in range(3)]
+    deadline = time.time() + 60
+    while not any(tmp_path.glob("shard-*.jsonl")) and time.time() < deadline:
+        time.sleep(0.02)
+    time.sleep(chance.random() * 0.2)
+    victim = workers.pop(chance.randrange(3))
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    damaged = next(iter(sorted(tmp_path.glob("shard-*.jsonl"))))
+    damaged.write_bytes(damaged.read_bytes()[:-7])
+    for worker in workers:
+        assert worker.wait(timeout=60) == 0
+    shards.work(rows)  # what was damaged after it had been looked at
+    assert list(shards.rows()) == whole(120)
+
+
+def test_a_claim_is_kept_young_while_its_holder_works(tmp_path):
+    """Twin: a claim that nobody keeps is taken over when it is old."""
+    shards = planned(tmp_path, 5, 5)
+    shards.patience = 0.4
+    (shard,) = shards.shards()
+    assert shards._claim(shard) and not shards._claim(shard)
+    with shards._kept(shard):
+        time.sleep(0.8)
+        assert not shards._claim(shard)
+    assert shards._claim(shard)
+    time.sleep(0.6)
+    assert shards._claim(shard)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "doubled", "empty", "binary"])
+def test_a_damaged_shard_is_refused_and_made_again(tmp_path, damage):
+    shards = planned(tmp_path)
+    shards.work(rows)
+    file = tmp_path / "shard-00003.jsonl"
+    text = file.read_bytes()
+    first = text.split(b"\n", 1)[0]
+    file.write_bytes(
+        {
+            "cut": text[: len(text) // 2],
+            "changed": text.replace(b'"square": 225', b'"square": 226'),
+            "doubled": first + b"\n" + text,
+            "empty": b"",
+            "binary": b"\xff\x00" + text,
+        }[damage]
+    )
+    with pytest.raises(DataError, match=r"shard-00003.*missing or damaged"):
+        list(shards.rows())
+    assert shards.work(rows) == 1 and list(shards.rows()) == whole()
+    assert len(list(tmp_path.glob("shard-00003.damaged-*"))) == 1
+
+
+def test_two_plans_do_not_share_a_folder(tmp_path):
+    planned(tmp_path)
+    planned(tmp_path)
+    with pytest.raises(TacitError, match=r"planned otherwise \(seed differ\)"):
+        Shards(tmp_path).plan(47, 5, {"seed": 2})
+    with pytest.raises(TacitError, match="holds no plan"):
+        Shards(tmp_path / "elsewhere").shards()
