@@ -42,6 +42,7 @@ class Batch:
     targets: Tensor  # (N,)
     weights: Tensor | None  # (N,), None when all are 1
     last_position: int
+    document: Tensor | None = None  # (B, T): which document of its row a column belongs to, where rows have several
     thoughts: Tensor | None = None  # (B, T, H): vectors to use in latent columns instead of feedback
     extra: dict[str, Tensor] = field(default_factory=dict)
     layouts: Sequence[Layout] = ()
@@ -88,8 +89,9 @@ class Batch:
                         weighted = True
                 at = after
         return cls._from_arrays(
-            ids, keep, labels, positions, vocab, weights if weighted else None, tuple(layouts), tuple(starts)
-        )
+            ids, keep, labels, positions, vocab, weights if weighted else None, tuple(layouts), tuple(starts),
+            _documents(layouts, starts, width),
+        )  # fmt: skip
 
     @classmethod
     def from_tensors(cls, ids: Tensor, keep: Tensor, labels: Tensor, positions: Tensor | None, vocab: Vocab) -> "Batch":
@@ -101,7 +103,9 @@ class Batch:
         return cls._from_arrays(host[0], host[1], host[2], host[3], vocab, None, (), ()).to(ids.device)
 
     @classmethod
-    def _from_arrays(cls, ids, keep, labels, positions, vocab: Vocab, weights, layouts, starts) -> "Batch":
+    def _from_arrays(
+        cls, ids, keep, labels, positions, vocab: Vocab, weights, layouts, starts, documents=None
+    ) -> "Batch":
         latents = (ids == vocab.latent) & keep
         _check_grammar(ids, keep, labels, latents, vocab)
         columns = np.flatnonzero(latents.any(0))
@@ -112,6 +116,8 @@ class Batch:
         learned = (labels != IGNORE) & keep
         learned[:, 1:] &= keep[:, :-1]
         learned[:, 0] = False
+        if documents is not None:  # nor the first of a document
+            learned[:, 1:] &= documents[:, 1:] == documents[:, :-1]
         at = np.flatnonzero(learned)
         return cls(
             ids=torch.from_numpy(np.ascontiguousarray(ids)),
@@ -130,6 +136,7 @@ class Batch:
             last_position=int(positions.max()),
             layouts=layouts,
             starts=starts,
+            document=None if documents is None else torch.from_numpy(documents),
         )
 
     def repeat(self, kinds: np.ndarray, device=None) -> "Batch":
@@ -198,7 +205,10 @@ class Batch:
         return int((self.sources % self.ids.shape[1]).max()) + 1 if len(self.sources) else self.ids.shape[1]
 
     def to(self, device) -> "Batch":
-        names = ("ids", "keep", "labels", "positions", "latents", "closes", "sources", "targets", "weights", "thoughts")
+        names = (
+            "ids", "keep", "labels", "positions", "latents", "closes", "sources", "targets", "weights", "thoughts",
+            "document",
+        )  # fmt: skip
         moved = {n: None if (t := getattr(self, n)) is None else t.to(device, non_blocking=True) for n in names}
         extra = {name: tensor.to(device, non_blocking=True) for name, tensor in self.extra.items()}
         return replace(self, **moved, extra=extra)
@@ -235,6 +245,16 @@ class Batch:
         """What holds for the rows of the pattern, for every row."""
         assert self.kinds is not None
         return pattern[torch.from_numpy(self.kinds)].to(self.device, non_blocking=True)
+
+
+def _documents(layouts: Sequence[Layout], starts: Sequence[int], width: int) -> np.ndarray | None:
+    """(B, T) the number of a column's document within its row; None where every row is one document."""
+    if not any(layout.breaks for layout in layouts):
+        return None
+    begins = np.zeros((len(layouts), width), dtype=np.int64)
+    for row, layout, start in zip(begins, layouts, starts):
+        row[[start + column for column in layout.breaks]] = 1
+    return begins.cumsum(1)
 
 
 def _starts(rows: list[list[int]], lengths: list[int], latent: int, align: Align) -> list[int]:

@@ -27,21 +27,23 @@ class Segment(NamedTuple):
 
 
 class Layout:
-    """An immutable sequence of segments."""
+    """An immutable sequence of segments. `breaks` are the columns in which something begins that must not see what stands before
+    it, where several documents share a row."""
 
-    __slots__ = ("segments",)
+    __slots__ = ("breaks", "segments")
 
-    def __init__(self, *segments: Segment):
+    def __init__(self, *segments: Segment, breaks: Sequence[int] = ()):
         self.segments = segments
+        self.breaks = tuple(breaks)
 
     def __add__(self, other: "Layout") -> "Layout":
-        return Layout(*self.segments, *other.segments)
+        return Layout(*self.segments, *other.segments, breaks=self.breaks)
 
     def __len__(self) -> int:
         return sum(len(s.ids) for s in self.segments)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Layout) and self.segments == other.segments
+        return isinstance(other, Layout) and self.segments == other.segments and self.breaks == other.breaks
 
     def __hash__(self) -> int:
         return hash(tuple((s.name, tuple(s.ids)) for s in self.segments))

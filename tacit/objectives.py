@@ -4,11 +4,14 @@ means the same however it is cut into micro-batches and processes.
 Shapes: N learned tokens, V vocabulary.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from tacit.batch import Batch
+from tacit.engine.sampling import log_probability
 from tacit.errors import DataError
 
 CHUNK = 1 << 27
@@ -29,6 +32,22 @@ def learned_states(hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 def state_nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
     """(N,) negative log-probability of `targets` given states (N, H) and the ids that stand in their columns."""
     return _in_chunks(_nll, thinker, states, said, targets)
+
+
+def state_choices(thinker, states: Tensor, said: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """(N,) log-probability of `targets` at a temperature, as the sampler computes it, and (N,) the entropy of the choice,
+    which carries no gradient."""
+    score = partial(_choice, temperature=temperature)
+    likely, entropy = _in_chunks(score, thinker, states, said, targets).unbind(1)
+    return likely, entropy.detach()
+
+
+def _choice(thinker, states: Tensor, said: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    logits = thinker.logits(states, said)
+    likely = log_probability(logits, targets, temperature)
+    with torch.no_grad():
+        entropy = torch.special.entr((logits.to(likely.dtype) / temperature).softmax(-1)).sum(-1)
+    return torch.stack([likely, entropy], 1)
 
 
 def _in_chunks(score, thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:

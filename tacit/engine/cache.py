@@ -80,12 +80,15 @@ class Columns(DynamicLayer):
         if torch.is_grad_enabled():
             self.keys, self.values, self.buffer = self.keys[rows], self.values[rows], None
             return
+        if len(self.keys) == 1:  # one row many times over is no copy until something is written behind it
+            self.keys, self.values = (tensor.expand(len(rows), -1, -1, -1) for tensor in (self.keys, self.values))
+            self.buffer, self.first = None, 0
+            return
         made = []
         for tensor in (self.keys, self.values):
             _, heads, past, size = tensor.shape
             buffer = tensor.new_empty(len(rows), heads, past + reserve, size)
-            # One copy straight into the new buffer; a single source row is broadcast.
-            buffer[:, :, :past] = tensor if len(tensor) == 1 else tensor[rows]
+            buffer[:, :, :past] = tensor[rows]  # one copy, straight into the new buffer
             made.append(buffer)
         past = self.keys.shape[2]
         self.buffer, self.first, self.owned = (made[0], made[1]), 0, True

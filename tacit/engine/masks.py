@@ -37,6 +37,12 @@ def causal(width: int, past: int, keep: Tensor | None, window: int | None, devic
     return mask[:, None]
 
 
+def apart(document: Tensor, keep: Tensor | None, window: int | None) -> Tensor:
+    """(B, 1, T, T) for rows of several documents (B, T), of which none sees another."""
+    mask = causal(document.shape[1], 0, keep, window, document.device)
+    return mask & (document[:, None, :, None] == document[:, None, None, :])
+
+
 def branched(
     trunk: Tensor, at: Tensor, cell: Tensor, step: Tensor, keep: Tensor, width: int, window: int | None
 ) -> Tensor:

@@ -99,10 +99,22 @@ class _Walk:
     def _read(self, stream: Stream, embeds: Tensor, start: int, end: int) -> Read:
         keep = self.batch.keep[:, start:end] if self.batch.padded else None
         positions = self.batch.positions[:, start:end]
+        if self.batch.document is not None:
+            return self._read_apart(stream, embeds, positions, keep)
         if start > 0 or self.beside is None:
             return stream.read(embeds, positions, keep, self.layers)
         read, self.aside = stream.read_beside(embeds, positions, keep, self.beside, self.layers)
         return read
+
+    def _read_apart(self, stream: Stream, embeds: Tensor, positions: Tensor, keep: Tensor | None) -> Read:
+        document = self.batch.document
+        assert document is not None
+        if self.columns or self.thinker.door.recurrent:
+            raise DataError(
+                "rows of several documents are read in one go, by attention that keeps them apart; silent steps and recurrent "
+                "models read column after column. Set train.pack: null"
+            )
+        return stream.read_apart(embeds, positions, keep, document[:, : self.end], self.layers)  # type: ignore[attr-defined]
 
     def _source(self, read: Read, at: int | slice = -1) -> Tensor:
         return read.source(self.thinker.thinking.source)[:, at]

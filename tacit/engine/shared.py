@@ -167,14 +167,17 @@ class SharedTrace:
     tails: list[Read]
     """Those read with the question and those read behind the trunk, where there are any."""
 
-    def nll(self) -> Tensor:
-        """(N,) negative log-probability of every target."""
+    def states(self) -> Tensor:
+        """(N, H) the states that must predict the targets."""
         states = self.trunk.hidden.flatten(0, 1)
         if self.tails:
             tails = torch.cat([read.hidden for read in self.tails], 1)
             states = torch.cat([states, tails.flatten(0, 1)])
-        states = states.index_select(0, self.batch.sources)
-        return state_nll(self.thinker, states, self.batch.said, self.batch.targets)
+        return states.index_select(0, self.batch.sources)
+
+    def nll(self) -> Tensor:
+        """(N,) negative log-probability of every target."""
+        return state_nll(self.thinker, self.states(), self.batch.said, self.batch.targets)
 
     def averages(self, wanted: Averages) -> Tensor:
         """(layers + 1, P, H): see `Averages`. The columns must be among those that `read_shared` was told about."""

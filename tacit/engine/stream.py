@@ -114,6 +114,21 @@ class AttentionStream:
             mask = masks.for_model(self.door, lambda window: self._mask(past, width, window, embeds.device))
         return self._call(embeds, positions, mask, layers)
 
+    def read_apart(
+        self, embeds: Tensor, positions: Tensor, keep: Tensor | None, document: Tensor, layers: bool = False
+    ) -> Read:
+        """The one and only read of rows that hold several documents: (B, T) says which column belongs to which."""
+        assert self.length == 0
+        if self.door.attention.startswith("flash"):
+            raise ModelError(
+                f"attention {self.door.attention!r} takes no masks, and documents that share a row need one to be kept apart. "
+                "Set model.attention: sdpa, train.pack: null, or train.pack_apart: false"
+            )
+        self._remember(positions, keep)
+        return self._call(
+            embeds, positions, masks.for_model(self.door, lambda window: masks.apart(document, keep, window)), layers
+        )
+
     def read_beside(
         self, embeds: Tensor, positions: Tensor, keep: Tensor | None, beside: Beside, layers: bool = False
     ) -> tuple[Read, Read]:

@@ -12,4 +12,5 @@ METHODS: dict[str, object] = {
     "superposition": "tacit.methods.superposition:Superposition",
     "bolt": "tacit.methods.bolt:Bolt",
     "distill": "tacit.methods.distill:Distill",
+    "grpo": "tacit.methods.grpo:Grpo",
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from numpy.random import Generator
 
-from tacit.example import Encoded
+from tacit.example import Encoded, Example
 from tacit.layout import Layout, Segment
 from tacit.settings import Settings
 from tacit.thinking import Thinking
@@ -21,6 +21,8 @@ from tacit.vocab import Vocab
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tacit.rl.start import Start
+    from tacit.tasks.base import Task
     from tacit.thinker import Thinker
 
 
@@ -39,6 +41,26 @@ class Progress(NamedTuple):
     """Tokens of the longest chain of written steps."""
 
 
+@dataclass(frozen=True)
+class World:
+    """What a method that acts needs besides its lessons."""
+
+    task: "Task"
+    """Grades what was answered."""
+    examples: Sequence[Example]
+    """All training examples as text."""
+    seed: int = 0
+    start: "Start | None" = None
+    """The thinker as it was when training began, for methods that compare with it."""
+
+
+class Reuse(NamedTuple):
+    """How often a step learns from what it did: cut into parts, each of them an update, and all that several times over."""
+
+    parts: int = 1
+    times: int = 1
+
+
 @dataclass
 class Lesson:
     """What one micro-batch learns from. `views` are tensors; each has `learned` (how many tokens it teaches) and `to`, and
@@ -50,6 +72,9 @@ class Lesson:
     extra: dict[str, Any] = field(default_factory=dict)
     whole: bool = True
     """Whether this is all that the step learns from, over all processes."""
+    picks: Sequence[tuple[int, int]] = ()
+    """(epoch, number of the example) of each row: with the seed, what its random numbers belong to."""
+    world: World | None = None
 
     def to(self, device) -> "Lesson":
         return replace(self, views={name: view.to(device) for name, view in self.views.items()})
@@ -123,6 +148,14 @@ class Method(Settings, ABC):
     def collates_itself(self) -> bool:
         """Whether `collate` makes tensors in a way of its own, so that nobody else may make them."""
         return type(self).collate is not Method.collate
+
+    def start(self, thinker: "Thinker") -> "Start | None":
+        """What it needs to know later of the thinker that training began with."""
+        return None
+
+    def reuse(self) -> Reuse:
+        """How often a step learns from what `rollout` did; once, but for methods whose acts are dear."""
+        return Reuse()
 
     def rollout(self, thinker: "Thinker", lesson: Lesson) -> Lesson:
         """Act before learning."""

@@ -110,12 +110,9 @@ def _from_weights(model: Any, thinking: Thinking, tokens: Sequence[str], precisi
         fresh=model.fresh,
     )
     if is_adapted(base):
-        if model.lora is not None:
-            raise ModelError(
-                f"{model.path} has adapters already, and model.lora would put others on top. Merge them first (tacit merge "
-                f"{model.path} DIR) and set model.path: DIR, or set model.lora: null to train all weights"
-            )
         base = merged_model(base).to(_dtype(model, precision))
+        # No path leads to the sum, so adapters that are trained beside it must be saved together with it.
+        base.name_or_path = base.config.name_or_path = ""
     if model.positions is not None:
         grow_positions(base, model.positions)
     vocab = with_tokens(base, tokenizer, tokens, model.init_tokens, model.tokens)

@@ -146,6 +146,11 @@ def _training(train: Train) -> Iterator[Conflict]:
             "train.tokens_per_batch keeps the tokens of a step already; set train.grow: false, or leave it out",
             ("train.grow", "train.tokens_per_batch"),
         )
+    if train.pack is not None and train.tokens_per_batch is not None:
+        yield Conflict(
+            "train.pack and train.tokens_per_batch both fill rows or steps with documents; set one of them to null",
+            ("train.pack", "train.tokens_per_batch"),
+        )
     if train.warmup_per_stage and train.warmup == 0:
         yield Conflict("there is no warm-up to repeat; set train.warmup", ("train.warmup_per_stage", "train.warmup"))
     for name, value in (("decay_to", train.decay_to), ("decay_from", train.decay_from)):

@@ -54,6 +54,11 @@ class Train(Settings):
     tokens_per_batch: Count | None = None
     """Gather examples of similar length into batches of at most so many tokens, padding included; batch is then the
     largest number of examples."""
+    pack: Count | None = None
+    """Put documents one behind the other into rows of at most so many tokens; batch still counts documents."""
+    pack_apart: bool = True
+    """Documents in a row do not see each other, and count their positions anew: the numbers are those of rows of their own.
+    false: a row is read as one text."""
     max_length: Count | None = None
     """Rows longer than so many tokens are left out of their step; a curriculum may shorten them until they fit."""
     grow: bool = False

@@ -31,6 +31,8 @@ class Arm:
     """Of the scale's seeds, those that this arm is run with, where not all of them are worth their time."""
     by: Literal["train", "bolt"] = "train"
     """What makes the run: training, or the rounds of `tacit bolt run`."""
+    begins: str | None = None
+    """The arm whose final weights of the same seed it begins with; it comes after that one."""
     asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Other ways of asking what was trained, each a name and options of `tacit.evaluate`. A rule may judge each as an arm
     called `ARM, NAME`."""
@@ -55,6 +57,11 @@ class Outcome:
     """The claim's metric."""
     verdicts: Mapping[str, Sequence[bool]] = field(default_factory=dict)
     """By question, which answers were right; empty where rows were not kept."""
+
+    @property
+    def accuracy(self) -> float:
+        answers = [right for question in self.verdicts.values() for right in question]
+        return sum(answers) / len(answers) if answers else math.nan
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,39 @@ class Rises:
             told.append(f"{arm} rises every time in {rising} of {len(rows)} runs")
         word: Word = "match" if kept else "partly" if level.interval.mean > 0 else "miss"
         return Verdict(word, level.interval, f"{level.sentence}; {', '.join(told)}")
+
+
+@dataclass(frozen=True)
+class Saves:
+    """Arms have less of the metric than one before them, no more than they need, and are hardly less accurate.
+
+    match: every run of these arms is at `most` and loses at most `lost` of the accuracy before, and the interval of the first
+    arm's difference lies below zero. partly: that difference has the right sign. miss: it has not.
+    """
+
+    before: str
+    after: tuple[str, ...]
+    most: float
+    lost: float = 0.01
+
+    def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
+        found = difference(_pairs(outcomes, self.after[0], self.before))
+        told, kept = [], found.high < 0
+        for arm in self.after:
+            pairs = _pairs(outcomes, arm, self.before)
+            short = sum(one.value <= self.most for one, _ in pairs)
+            right = sum(one.accuracy >= before.accuracy - self.lost for one, before in pairs)
+            kept = kept and short == right == len(pairs)
+            told.append(
+                f"{arm} at most {self.most:g} in {short} of {len(pairs)} runs, at most {self.lost:.1%} of accuracy lost in "
+                f"{right}"
+            )
+        verdict: Word = "match" if kept else "partly" if found.mean < 0 else "miss"
+        sentence = (
+            f"{self.after[0]} − {self.before} = {found.mean:+.3f}, {found.level:.0%} interval {found.low:+.3f} to "
+            f"{found.high:+.3f} ({found.how}); {', '.join(told)}"
+        )
+        return Verdict(verdict, found, sentence)
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,11 @@ def reproduce(
         for name, arm in chosen.arms.items():
             if arm.seeds is not None and seed not in arm.seeds:
                 continue
+            here = runs / chosen.name / scale
             overrides = {**arm.overrides, **size.overrides, "train.seed": seed}
-            folder = runs / chosen.name / scale / f"{name}-{seed}"
+            if arm.begins is not None:
+                overrides |= {"model.path": str(here / f"{arm.begins}-{seed}"), "run.after": None}
+            folder = here / f"{name}-{seed}"
             if folder.exists():
                 Run(folder).check_made_by(load(arm.recipe, overrides).recipe.model_dump(mode="json"))
             make = train if arm.by == "train" else _bolt

@@ -29,6 +29,11 @@ def check_positions(feed: Feed, limit: int | None) -> None:
     """Refuse rows that do not fit into a model's position table in some later stage, before hours are spent on the first."""
     if limit is None:
         return
+    if feed.train.pack is not None and not feed.train.pack_apart and feed.train.pack > limit:
+        raise DataError(
+            f"train.pack makes rows of {feed.train.pack} tokens that are read as one text, and this model has {limit} positions; "
+            f"set train.pack: {limit}, or train.pack_apart: true"
+        )
     sizes = [len(ex.question) + sum(map(len, ex.steps)) + len(ex.cue) + len(ex.answer) for ex in feed.encoded]
     longest = sorted(range(len(sizes)), key=sizes.__getitem__)[-LONGEST:]
     picks, most = [Pick(0, index) for index in longest], feed.train.max_length

@@ -19,6 +19,7 @@ from tacit.layout import Layout
 from tacit.methods.base import Lesson, Method, Progress
 from tacit.recipe.training import Train
 from tacit.train.chance import generators
+from tacit.train.packing import Packing, pack
 from tacit.train.shapes import Shaped
 from tacit.vocab import Vocab
 
@@ -142,9 +143,9 @@ def lengths(train: Train, method: Method, encoded: Sequence[Encoded], vocab: Voc
 class Rows(list[dict[str, Layout]]):
     """The views of each row of a step, laid out one by one, and the examples as this epoch meets them."""
 
-    def __init__(self, views: Iterable[dict[str, Layout]], examples: Sequence[Encoded]):
+    def __init__(self, views: Iterable[dict[str, Layout]], examples: Sequence[Encoded], picks: Sequence[Pick]):
         super().__init__(views)
-        self.examples = examples
+        self.examples, self.picks = examples, picks
 
     def lengths(self) -> list[int]:
         """The longest view of each row."""
@@ -157,11 +158,17 @@ class Rows(list[dict[str, Layout]]):
     def only(self, which: Iterable[int]) -> "Rows":
         """Some of the rows."""
         rows = list(which)
-        return Rows([self[row] for row in rows], [self.examples[row] for row in rows])
+        return Rows(
+            [self[row] for row in rows], [self.examples[row] for row in rows], [self.picks[row] for row in rows]
+        )
 
     def tensors(self, method: Method, vocab: Vocab) -> dict[str, Any]:
         """Views as tensors."""
         return method.collate(self, vocab)
+
+    def packed(self, method: Method, vocab: Vocab, packing: Packing) -> dict[str, Any]:
+        """The same in fewer rows, several documents to each."""
+        return method.collate([{"main": row} for row in pack([views["main"] for views in self], *packing)], vocab)
 
 
 def lay_out(
@@ -172,13 +179,29 @@ def lay_out(
     for pick, rng in zip(picks, generators(seed, picks)):
         examples.append(encoded[pick.index].again(rng))
         views.append(method.layouts(examples[-1], vocab, stage, rng))
-    return Rows(views, examples)
+    return Rows(views, examples, list(picks))
 
 
-def lessons(method: Method, rows: Rows | Shaped, vocab: Vocab, size: int) -> list[Lesson]:
+def lessons(
+    method: Method, rows: Rows | Shaped, vocab: Vocab, size: int, packing: Packing | None = None
+) -> list[Lesson]:
     """Rows in micro-batches of at most `size`, as tensors."""
     parts = [rows.only(range(start, end)) for start, end in _cuts(len(rows), size)]
-    return [Lesson(part.tensors(method, vocab), len(part), part.examples) for part in parts]
+    made = []
+    for part in parts:
+        if packing is not None and isinstance(part, Rows):
+            views = part.packed(method, vocab, packing)
+        else:
+            views = part.tensors(method, vocab)
+        made.append(Lesson(views, len(part), part.examples, picks=part.picks))
+    return made
+
+
+def portions(rows: Rows | Shaped, count: int) -> list[Rows | Shaped]:
+    """Rows in so many parts, as even as can be; fewer where there are not so many rows."""
+    count = min(count, len(rows))
+    edges = [len(rows) * part // count for part in range(count + 1)]
+    return [rows.only(range(*edge)) for edge in zip(edges, edges[1:])]
 
 
 def fingerprint(encoded: Sequence[Encoded]) -> str:

@@ -6,13 +6,14 @@ evaluation is a function that turns a thinker into numbers. The rest is here, in
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import tacit
 from tacit.errors import TacitError
 from tacit.example import Encoded
-from tacit.methods.base import Method
+from tacit.methods.base import Method, World
 from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train import checkpoint
@@ -53,9 +54,10 @@ def fit(
     evaluate: Evaluate | None = None,
     time_limit: float | None = None,
     on_line: Callable[[Mapping[str, Any]], None] | None = None,
+    world: World | None = None,
 ) -> Path:
     """Train a thinker by a method; the run folder is returned. `time_limit` is in minutes. `on_line` is told every line of
-    metrics.jsonl as it is written.
+    metrics.jsonl as it is written. `world` is for methods that act.
 
     A run that reaches its time limit is saved and returns like a finished one, with `"status": "stopped"` in its
     manifest; a signal saves too and then raises `Interrupted`.
@@ -65,7 +67,7 @@ def fit(
     ranks = Ranks()
     limit = recipe.train.time_limit if time_limit is None else time_limit
     with RunFolder(folder, ranks.main) as run, Stopping(limit) as stopping:
-        loop = Loop(recipe, thinker, method, encoded, ranks, run, evaluate, on_line)
+        loop = Loop(recipe, thinker, method, encoded, ranks, run, evaluate, on_line, world)
         if loop.start(resume):
             loop.run(stopping)
     return run.path
@@ -84,6 +86,7 @@ class Loop:
         folder: RunFolder,
         evaluate: Evaluate | None,
         on_line: Callable[[Mapping[str, Any]], None] | None = None,
+        world: World | None = None,
     ):
         self.recipe, self.train, self.method = recipe, recipe.train, method
         self.thinker, self.encoded = thinker.to(ranks.device), encoded
@@ -100,7 +103,10 @@ class Loop:
         self.console = Console(self.steps, ranks.main)
         self.track: Tracker | None = None
         self.pacing = method.pacing()
-        learner = Learner(method, thinker, bf16=self.train.precision == "bf16")
+        if world is not None:
+            # Before a checkpoint is put into the thinker: a run that goes on has the same start.
+            world = replace(world, start=method.start(self.thinker))
+        learner = Learner(method, thinker, self.train.precision == "bf16", world)
         self.stepper = Stepper(learner, self.optimizer, encoded, self.train, ranks, self.console.say)
         self.about = {
             "method": recipe.method.model_dump(mode="json"),

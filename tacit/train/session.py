@@ -52,6 +52,7 @@ def train(
 
 
 def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: OnLine | None) -> Path:
+    from tacit.methods.base import World
     from tacit.models.making import thinker_from_recipe
     from tacit.train.fit import fit
     from tacit.train.token_cache import encode_cached
@@ -60,6 +61,7 @@ def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: 
     examples = list(islice(task.examples("train"), recipe.train.limit))
     thinker = thinker_from_recipe(recipe, examples)
     folder = Path(str(recipe.run.folder))
+    graded = task.model_copy(update={"template": task.template.filled(thinker.tokenizer)})
     return fit(
         recipe,
         thinker,
@@ -70,6 +72,7 @@ def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: 
         evaluate=evaluation(recipe, folder),
         time_limit=time_limit,
         on_line=on_line,
+        world=World(graded, examples, recipe.train.seed),
     )
 
 

@@ -108,6 +108,9 @@ class Shapes:
 class Shaped(Sequence[Views]):
     """The rows of a step. Tensors are filled on the device; layouts with ids are made for those who ask for one."""
 
+    picks: Sequence[tuple[int, int]] = ()
+    """Only methods that act ask for them, and these make tensors in their own way."""
+
     def __init__(self, shapes: Shapes, patterns: list[Views], kinds: np.ndarray, chosen: np.ndarray):
         self.shapes, self.patterns, self.kinds, self.chosen = shapes, patterns, kinds, chosen
 

@@ -1,4 +1,5 @@
-"""One optimizer step: rows in micro-batches, counts over all of them, backward, one update.
+"""One step: rows in micro-batches, counts over all of them, backward, one update; or several updates, where a method learns
+several times from what it did.
 
 Losses are divided by counts of the whole step, over all micro-batches and processes, before the first backward pass. So
 one batch of 8 is eight of 1 is two processes with 4 each: the same gradient.
@@ -15,11 +16,12 @@ from torch import nn
 from tacit.batch import Batch
 from tacit.errors import TacitError
 from tacit.example import Encoded
-from tacit.methods.base import Lesson, Loss, Method
+from tacit.methods.base import Lesson, Loss, Method, World
 from tacit.recipe.training import Train
 from tacit.thinker import Thinker
-from tacit.train.data import Pick, Rows, lay_out, lessons
+from tacit.train.data import Pick, Rows, lay_out, lessons, portions
 from tacit.train.optim import clip, trainable
+from tacit.train.packing import packing_of
 from tacit.train.random_state import random_state, restore_random
 from tacit.train.ranks import Ranks
 from tacit.train.shapes import Shaped, Shapes
@@ -30,16 +32,16 @@ T = TypeVar("T")
 class Learner(nn.Module):
     """What a step differentiates: a lesson in, a loss out. The method may call the model as often as it likes inside."""
 
-    def __init__(self, method: Method, thinker: Thinker, bf16: bool):
+    def __init__(self, method: Method, thinker: Thinker, bf16: bool, world: World | None = None):
         super().__init__()
-        self.method, self.thinker, self.bf16 = method, thinker, bf16
+        self.method, self.thinker, self.bf16, self.world = method, thinker, bf16, world
 
     def _arithmetic(self) -> torch.autocast:
         return torch.autocast(self.thinker.device.type, torch.bfloat16, enabled=self.bf16)
 
     def act(self, lesson: Lesson) -> Lesson:
         with self._arithmetic():
-            return self.method.rollout(self.thinker, lesson)
+            return self.method.rollout(self.thinker, replace(lesson, world=self.world))
 
     def forward(self, lesson: Lesson, counts: dict[str, float]) -> Loss:
         with self._arithmetic():
@@ -80,19 +82,50 @@ class Stepper:
         self.learner, self.optimizer, self.encoded = learner, optimizer, encoded
         self.train, self.ranks, self.say = train, ranks, say
         self.parameters = list(trainable(learner).values())
-        self.shapes = Shapes.of(learner.method, encoded, learner.thinker.vocab, train.seed, ranks.device)
+        self.packing = packing_of(train, learner.method)
+        # Packed rows are laid out one by one, since which of them share a row is decided by their lengths.
+        self.shapes = (
+            None
+            if self.packing
+            else Shapes.of(learner.method, encoded, learner.thinker.vocab, train.seed, ranks.device)
+        )
         self.share = math.ceil(train.batch / ranks.count)
         self.micro = self.share if train.micro_batch == "auto" else min(train.micro_batch, self.share)
 
     def take(self, step: int, picks: Sequence[Pick], stage: int) -> Outcome:
-        """One update, or none if all rows are too long. A number that is not finite ends training before it reaches the
-        weights."""
+        """One update, or as many as the method makes of what it did; none if all rows are too long. A number that is not
+        finite ends training before it reaches the weights."""
         rows, weight = self.lay_out(picks, stage)
         if not self.ranks.any(weight > 0):
             return SKIPPED
-        outcome = self._attempt(rows, weight)
-        while outcome is None:
-            outcome = self._attempt(rows, weight)
+        acted, outcome = self._begin(rows, weight)
+        outcomes = [self._update(step, outcome)]
+        for made in acted[1:]:
+            outcome = self._attempt(made, rows, weight)
+            if outcome is None:  # the weights have changed since these rows were acted out
+                raise TacitError(
+                    f"step {step}: memory ran out in update {len(outcomes) + 1} of {len(acted)}; set train.micro_batch: "
+                    f"{(self.micro + 1) // 2}"
+                )
+            outcomes.append(self._update(step, outcome))
+        return _together(outcomes)
+
+    def _begin(self, rows: Rows | Shaped, weight: float) -> tuple[list[list[Lesson]], Outcome]:
+        """The lessons of each update, and the gradients of the first. Where memory runs out in any process, all begin anew
+        with smaller micro-batches."""
+        drawn = random_state() if self.train.micro_batch == "auto" else None
+        while True:
+            acted = self._in_memory(lambda: self._act(rows))
+            if not self.ranks.any(acted is None):
+                assert acted is not None
+                outcome = self._attempt(acted[0], rows, weight)
+                if outcome is not None:
+                    return acted, outcome
+            self._shrink()
+            assert drawn is not None
+            restore_random(drawn)
+
+    def _update(self, step: int, outcome: Outcome) -> Outcome:
         self.ranks.sum_gradients(self.parameters)
         norm = clip(self.parameters, self.train.clip)
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
@@ -118,35 +151,34 @@ class Stepper:
         weight = float(bool(fit) and self.ranks.rank < len(picks))
         return rows.only(kept), weight
 
-    def _attempt(self, rows: Rows | Shaped, weight: float) -> Outcome | None:
-        """Gradients of all micro-batches; None where memory ran out on any process, and the next attempt is smaller."""
-        drawn = random_state() if self.train.micro_batch == "auto" else None
+    def _attempt(self, made: list[Lesson], rows: Rows | Shaped, weight: float) -> Outcome | None:
+        """Gradients of all micro-batches of an update; None where memory ran out on any process."""
         self.optimizer.zero_grad(set_to_none=True)
-        made = self._in_memory(lambda: self._act(rows))
-        if not self.ranks.any(made is None):
-            assert made is not None
-            counts = self.ranks.sum(_total(made, weight) | _thoughts(rows, weight))
-            tokens = int(counts.pop("tokens"))
-            thoughts = {name: counts.pop(name) / counts["rows"] for name in dict.fromkeys(KINDS.values())}
-            parts = self._in_memory(lambda: self._backward(made, counts, weight))
-            if not self.ranks.any(parts is None):
-                assert parts is not None
-                parts = self.ranks.sum(parts)
-                loss, told = parts.pop("loss"), self.learner.method.summary(parts)
-                written = {name: mean for name, mean in thoughts.items() if mean or name == "thought_tokens"}
-                return Outcome(loss, 0.0, told | written, tokens)
-        self._shrink()
-        assert drawn is not None
-        restore_random(drawn)
-        return None
+        counts = self.ranks.sum(_total(made, weight) | _thoughts(rows, weight))
+        tokens, laid = int(counts.pop("tokens")), counts.pop("laid")
+        thoughts = {name: counts.pop(name) / laid for name in dict.fromkeys(KINDS.values())}
+        parts = self._in_memory(lambda: self._backward(made, counts, weight))
+        if self.ranks.any(parts is None):
+            return None
+        assert parts is not None
+        parts = self.ranks.sum(parts)
+        loss, told = parts.pop("loss"), self.learner.method.summary(parts)
+        written = {name: mean for name, mean in thoughts.items() if mean or name == "thought_tokens"}
+        return Outcome(loss, 0.0, written | told, tokens)
 
-    def _act(self, rows: Rows | Shaped) -> list[Lesson]:
-        thinker = self.learner.thinker
+    def _act(self, rows: Rows | Shaped) -> list[list[Lesson]]:
+        """The lessons of each update, acted out."""
+        thinker, reuse = self.learner.thinker, self.learner.method.reuse()
+        parts: list[Rows | Shaped] = [rows]
+        if reuse.parts > 1:
+            # All processes must make as many updates.
+            parts = portions(rows, min(self.ranks.gather(min(reuse.parts, len(rows)))))
         # A step with more rows than usual has shorter ones: its micro-batches grow with it.
         size = math.ceil(self.micro * max(1.0, len(rows) / self.share))
-        made = lessons(self.learner.method, rows, thinker.vocab, size)
-        whole = len(made) == 1 and self.ranks.count == 1
-        return [self.learner.act(replace(lesson.to(self.ranks.device), whole=whole)) for lesson in made]
+        made = [lessons(self.learner.method, part, thinker.vocab, size, self.packing) for part in parts]
+        whole = sum(map(len, made)) == 1 and self.ranks.count == 1
+        acted = [[self.learner.act(replace(one.to(self.ranks.device), whole=whole)) for one in part] for part in made]
+        return acted * reuse.times
 
     def _backward(self, made: list[Lesson], counts: dict[str, float], weight: float) -> dict[str, float]:
         sums: dict[str, torch.Tensor] = {}
@@ -185,6 +217,19 @@ class Stepper:
         self.micro = smaller
 
 
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    """The means of several updates; their tokens add up."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+
+    def mean(numbers: Sequence[float]) -> float:
+        return math.fsum(numbers) / len(numbers)
+
+    parts = {name: mean([outcome.parts[name] for outcome in outcomes]) for name in outcomes[0].parts}
+    losses, norms = [one.loss for one in outcomes], [one.grad_norm for one in outcomes]
+    return Outcome(mean(losses), mean(norms), parts, sum(one.tokens for one in outcomes))
+
+
 def _total(made: Sequence[Lesson], weight: float) -> dict[str, float]:
     totals: dict[str, float] = {"tokens": 0.0}
     for lesson in made:
@@ -195,8 +240,8 @@ def _total(made: Sequence[Lesson], weight: float) -> dict[str, float]:
 
 
 def _thoughts(rows: Rows | Shaped, weight: float) -> dict[str, float]:
-    """How many tokens of each kind of thought the rows have in their main view."""
-    totals = dict.fromkeys(KINDS.values(), 0.0)
+    """How many tokens of each kind of thought the rows have in their main view, and how many rows these are."""
+    totals = dict.fromkeys(KINDS.values(), 0.0) | {"laid": weight * len(rows)}
     for views, count in rows.counted():
         for segment in views["main"].segments if "main" in views else ():
             if segment.name in KINDS:

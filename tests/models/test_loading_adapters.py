@@ -1,6 +1,7 @@
 """LoRA: what moves in a step, in which type it is kept, and where the base comes from when the adapters are loaded."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -133,11 +134,26 @@ def test_adapters_are_drawn_from_the_seed(base):
     assert torch.equal(drawn(1), drawn(1)) and not torch.equal(drawn(1), drawn(2))
 
 
-def test_adapters_on_adapters_are_refused_and_full_training_merges_them(base, tmp_path):
+def test_fresh_adapters_stand_beside_the_sum_of_earlier_ones(base, tmp_path):
+    """Which is saved with them, since no path leads to it; with the new ones switched off, it is what it was."""
     thinker = nudged(adapted(base)).eval()
     thinker.save_pretrained(tmp_path / "it")
-    with pytest.raises(ModelError, match="has adapters already"):
-        adapted(tmp_path / "it")
+    again = adapted(tmp_path / "it").eval()
+    before = thinker.loss(batch_of(thinker))
+    assert torch.allclose(again.loss(batch_of(again)), before, rtol=1e-5)
+    nudged(again)
+    with again.model.disable_adapter():
+        assert torch.allclose(again.loss(batch_of(again)), before, rtol=1e-2)
+    after = again.loss(batch_of(again))
+    assert not torch.allclose(after, before, rtol=1e-2)
+    again.save_pretrained(tmp_path / "again")
+    shutil.rmtree(tmp_path / "it")
+    assert torch.allclose(tacit.load(tmp_path / "again").eval().loss(batch_of(again)), after, rtol=1e-5)
+
+
+def test_full_training_merges_adapters(base, tmp_path):
+    thinker = nudged(adapted(base)).eval()
+    thinker.save_pretrained(tmp_path / "it")
     whole = make_thinker(Model(path=str(tmp_path / "it")), Thinking()).eval()
     assert all(parameter.requires_grad for parameter in whole.parameters())
     assert torch.allclose(whole.loss(batch_of(whole)), thinker.loss(batch_of(thinker)), rtol=1e-5)

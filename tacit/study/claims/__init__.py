@@ -7,6 +7,7 @@ CLAIMS: dict[str, object] = {
     "arithmetic-steps": "tacit.study.claims.arithmetic_steps:CLAIM",
     "bolt-walks": "tacit.study.claims.bolt_walks:CLAIM",
     "internalized-2x2": "tacit.study.claims.internalized_2x2:CLAIM",
+    "rl-length": "tacit.study.claims.rl_length:CLAIM",
     "sum3-fillers": "tacit.study.claims.sum3_fillers:CLAIM",
     "superposition": "tacit.study.claims.superposition:CLAIM",
 }
