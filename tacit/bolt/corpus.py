@@ -10,6 +10,7 @@ FOLDER/dataset.json       statistics and provenance; it is there when everything
 
 import hashlib
 import json
+import math
 import re
 import shutil
 from collections import Counter
@@ -19,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tacit.bolt.chunks import sentences
 from tacit.bolt.ledger import Kept, Ledger, text_key
 from tacit.bolt.preparation import Preparation
 from tacit.errors import DataError, TacitError
@@ -31,6 +33,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f�]")
 BINARY = 0.01
 """A text with a larger share of control characters is no text."""
 COLUMNS = ("text", "content")
+Row = dict[str, Any]
 Say = Callable[[str], None]
 
 
@@ -167,20 +170,20 @@ def _write(ledger: Ledger, settings: Preparation, folder: Path) -> dict[str, dic
     """A file for each split, and what is in it."""
     counts = {name: Counter[str](documents=0, characters=0, bytes=0) for name in SPLITS}
     hashes = {name: hashlib.sha256() for name in SPLITS}
+    pieces = _cutter(settings)
     budgets = {"warm": settings.warm_tokens, "corpus": settings.corpus_tokens}
     with ExitStack() as stack:
         files = {name: stack.enter_context((folder / f"{name}.jsonl.part").open("wb")) for name in SPLITS}
         for kept, homes in _dealt(ledger.documents(settings.shuffle is not None), settings):
-            line = (json.dumps(kept.row, ensure_ascii=False) + "\n").encode()
-            for name in homes:
-                budget = budgets.get(name)
-                if budget is not None and counts[name]["tokens"] >= budget:
-                    continue
-                files[name].write(line)
-                hashes[name].update(line)
-                counts[name].update(documents=1, characters=len(kept.row["text"]), bytes=len(line))
-                if settings.tokenizer is not None:
-                    counts[name].update(tokens=kept.row["tokens"])
+            open_ = [name for name in homes if counts[name]["tokens"] < (budgets.get(name) or math.inf)]
+            for row in pieces(kept.row):
+                line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+                for name in open_:
+                    files[name].write(line)
+                    hashes[name].update(line)
+                    counts[name].update(documents=1, characters=len(row["text"]), bytes=len(line))
+                    if settings.tokenizer is not None:
+                        counts[name].update(tokens=row["tokens"])
     for name in SPLITS:
         (folder / f"{name}.jsonl.part").replace(folder / f"{name}.jsonl")
     beside = folder / f"{SKIPPED}.part"
@@ -188,6 +191,31 @@ def _write(ledger: Ledger, settings: Preparation, folder: Path) -> dict[str, dic
         out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in ledger.skipped())
     beside.replace(folder / SKIPPED)
     return {name: {**counts[name], "sha256": hashes[name].hexdigest()} for name in SPLITS}
+
+
+def _cutter(settings: Preparation) -> Callable[[Row], list[Row]]:
+    """From a document to its pieces: as many sentences as fit, and never less than one."""
+    if settings.piece is None:
+        return lambda row: [row]
+    count, most = _counter(settings.tokenizer), settings.piece
+
+    def pieces(row: Row) -> list[Row]:
+        if row["tokens"] <= most:
+            return [row]
+        units, texts, room = sentences(row["text"]), [], 0
+        for unit, tokens in zip(units, count(units)):
+            if texts and (tokens or 0) <= room:
+                texts[-1] += unit
+            else:
+                texts, room = [*texts, unit], most
+            room -= tokens or 0
+        sizes = count(texts)
+        return [
+            {**row, "id": f"{row['id']}/{n}", "text": text, "tokens": size}
+            for n, (text, size) in enumerate(zip(texts, sizes))
+        ]
+
+    return pieces
 
 
 def _dealt(documents: Iterator[Kept], settings: Preparation) -> Iterator[tuple[Kept, tuple[str, ...]]]:

@@ -65,6 +65,9 @@ class Preparation(Settings):
     """Likewise for the corpus: 2b is 1.92 billion."""
     limit: int | None = Field(default=None, ge=1)
     """Read the first so many rows of the source only."""
+    piece: int | None = Field(default=None, ge=1)
+    """Documents of more tokens are cut between sentences into pieces of at most so many, which are documents of their own of the
+    same split. Their thoughts come on top: the model must have room for both."""
     part: int = Field(default=2_000, ge=1)
     """Rows that are held in memory, and lost at most, at a time."""
 
@@ -78,6 +81,6 @@ class Preparation(Settings):
             raise ValueError(
                 f"slices {wrong}: there are {self.slices} of them, counted from 0; set slices, warm or corpus"
             )
-        if self.tokenizer is None and (self.warm_tokens or self.corpus_tokens):
+        if self.tokenizer is None and (self.warm_tokens or self.corpus_tokens or self.piece):
             raise ValueError("tokens cannot be counted without a tokenizer; set tokenizer")
         return self

@@ -38,6 +38,17 @@ def check_kind(kind: str) -> None:
         raise TacitError(f"there is no synthesis {kind!r}{nearest(kind, KINDS)}. Known: {', '.join(KINDS)}")
 
 
+def synthesize(
+    kind: str, source: Path, folder: Path, settings: Synthesis, chunking: Chunking, say: Say = print
+) -> Path:
+    """All of it, in this process; what is done already is not done again."""
+    plan(kind, source, folder, settings, chunking)
+    if not (folder / f"{kind}.json").exists():
+        work(kind, folder, settings)
+        merge(kind, folder, settings, say)
+    return folder / f"{kind}.jsonl"
+
+
 def plan(kind: str, source: Path, folder: Path, settings: Synthesis, chunking: Chunking) -> Shards:
     """What is to be asked, written down so that any process can take a part."""
     check_kind(kind)

@@ -144,6 +144,22 @@ def test_tokens_are_counted_and_end_a_split(tmp_path):
     assert len(lines(whole, "corpus")) > len(sizes)
 
 
+def test_long_documents_are_cut_into_pieces_of_the_same_split(tmp_path):
+    from tests.thinkers import thinker_of
+
+    thinker_of().tokenizer.save_pretrained(tmp_path / "words")
+    rows = [{"text": "\n\n".join(f"{'hello ' * (n % 4 + 1)}{'7' * n}" for _ in range(n))} for n in range(1, 30)]
+    source = jsonl(tmp_path / "a.jsonl", rows)
+    folder = prepared(tmp_path, source, tokenizer=str(tmp_path / "words"), piece=60)
+    whole = prepared(tmp_path, source, tokenizer=str(tmp_path / "words"), folder=str(tmp_path / "whole"))
+    for name in corpus.SPLITS:
+        joined: dict[str, str] = {}
+        for row in lines(folder, name):
+            joined[row["id"].partition("/")[0]] = joined.get(row["id"].partition("/")[0], "") + row["text"]
+            assert row["tokens"] == len(row["text"]) <= 60
+        assert joined == {row["id"]: row["text"] for row in lines(whole, name)}
+
+
 def test_published_names_are_rounded():
     assert [token_budget(name) for name in ("2b", "500m", 7)] == [1_920_000_000, 480_000_000, 7]
     with pytest.raises(ValueError, match=r"2 billion.*no number of tokens"):
