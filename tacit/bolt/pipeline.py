@@ -212,13 +212,14 @@ class Pipeline:
         line: dict[str, Any] = {"step": number, "loss": last["loss"]}
         line["seconds"] = before + last["seconds"] + inferred.get("seconds", 0.0)
         line |= {f"eval/{key}": value for key, value in (result | judged).items()}
-        line |= {f"eval/accuracy/{earlier['step']}": earlier["eval/accuracy"] for earlier in self.lines}
-        line |= {f"eval/accuracy/{number}": result["accuracy"]}
+        told = "accuracy" if "accuracy" in result else "ppl"
+        line |= {f"eval/{told}/{earlier['step']}": earlier[f"eval/{told}"] for earlier in self.lines}
+        line |= {f"eval/{told}/{number}": result[told]}
         line |= {f"infer/{key}": value for key, value in inferred.items()}
         self.lines.append(line)
         _write(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
         bounds = "".join(f", {name} {value:.3f}" for name, value in judged.items())
-        self.say(f"{f'round {number}' if number else 'warm start'}: accuracy {result['accuracy']:.3f}{bounds}")
+        self.say(f"{f'round {number}' if number else 'warm start'}: {told} {result[told]:.3f}{bounds}")
 
 
 def work(place: Path) -> int:

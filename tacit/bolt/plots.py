@@ -9,7 +9,8 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ SEED = re.compile(r"-seed-\d+$")
 RATIOS = {"latent_thoughts": 2.3, "wrap_baseline": 0.48, "wrap_cot": 0.70}
 """Tokens of synthetic text for each token of the original, as published."""
 BOUND = "eval/bound_4"
+MEASURES = {"eval/accuracy": "accuracy ± standard error", "eval/ppl": "perplexity of held-out text"}
+"""What a run may be judged by; where it has answered questions, by these."""
 Curve = list[tuple[float, float]]
 
 
@@ -40,7 +43,7 @@ def _trials(folder: Path, names: Sequence[str]) -> dict[str, list[Run]]:
     found: defaultdict[str, list[Run]] = defaultdict(list)
     for name in names:
         for run in sorted(folder.glob(name)):
-            if (run / METRICS).is_file() and Run(run).evaluations:
+            if (run / METRICS).is_file() and any(curve(Run(run), value) for value in MEASURES):
                 label = SEED.sub("", str(run.relative_to(folder)))
                 found[label].append(Run(run))
     return dict(found)
@@ -57,10 +60,23 @@ def curve(run: Run, value: str = "eval/accuracy") -> Curve:
     return found
 
 
-def envelope(points: Curve) -> Curve:
-    """The best so far."""
-    best = -math.inf
-    return [(tokens, best := max(best, value)) for tokens, value in points]
+def envelope(points: Curve, best_of: Callable[[float, float], float] = max) -> Curve:
+    """The best so far; `min` where less is better."""
+    values = accumulate((value for _, value in points), best_of)
+    return [(tokens, value) for (tokens, _), value in zip(points, values)]
+
+
+def _measure(found: Mapping[str, Sequence[Run]]) -> str:
+    """What all of these runs have."""
+    runs = [run for some in found.values() for run in some]
+    return next((value for value in MEASURES if all(curve(run, value) for run in runs)), "eval/ppl")
+
+
+def _scale(axis: Any, value: str) -> None:
+    if value == "eval/accuracy":
+        percent(axis)
+    else:
+        axis.set_yscale("log")
 
 
 def _band(trials: Sequence[Curve]) -> tuple[list[float], list[float], list[float]]:
@@ -89,15 +105,15 @@ def _kinds(folder: Path) -> list[Path]:
     found = {SEED.sub("", name).removeprefix("warm-"): runs for name, runs in _trials(folder, ["warm-*"]).items()}
     if len(found) < 2:
         return []
-    file = folder / PLOTS / "kinds.png"
+    file, value = folder / PLOTS / "kinds.png", _measure(found)
     with figure(file, 1, 2, size=(9.5, 3.8), sharey=True) as (left, right):
         for n, (name, runs) in enumerate(found.items()):
-            curves = [curve(run) for run in runs]
+            curves = [curve(run, value) for run in runs]
             _line(left, curves, name, COLORS[n % len(COLORS)])
             _line(right, curves, name, COLORS[n % len(COLORS)], 1 + RATIOS.get(name, 0.0))
-        left.set(title="accuracy by kind of data", xlabel="tokens", ylabel="accuracy ± standard error", xscale="log")
+        left.set(title="by kind of data", xlabel="tokens", ylabel=MEASURES[value], xscale="log")
         right.set(title="by tokens of the original text", xlabel="tokens of the original text", xscale="log")
-        percent(left)
+        _scale(left, value)
         right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return [file]
 
@@ -108,18 +124,19 @@ def _rounds(folder: Path) -> list[Path]:
     rounds = {name: runs for name, runs in found.items() if name.endswith("learn")}
     if not rounds:
         return []
-    file = folder / PLOTS / "rounds.png"
+    file, value = folder / PLOTS / "rounds.png", _measure(found)
+    best = max if value == "eval/accuracy" else min
     with figure(file, 1, 2, size=(10.5, 3.9)) as (left, right):
         _bounds(folder, left)
         for n, (name, runs) in enumerate(sorted(found.items())):
             label = name.removesuffix("/learn").replace("round-", "round ").replace("_", " ")
-            _line(right, [envelope(curve(run)) for run in runs], label, COLORS[n % len(COLORS)])
+            _line(right, [envelope(curve(run, value), best) for run in runs], label, COLORS[n % len(COLORS)])
         warm = [Run(run) for run in sorted(folder.glob("warm*")) if SEED.sub("", run.name) == "warm"]
-        results = [run.result()["accuracy"] for run in warm if (run.folder / METRICS).is_file()]
+        results = [curve(run, value)[-1][1] for run in warm if (run.folder / METRICS).is_file() and curve(run, value)]
         if results:
             _level(right, results, "warm start", FAINT)
-        right.set(title="accuracy, the best so far", xlabel="tokens", ylabel="accuracy ± standard error")
-        percent(right)
+        right.set(title="the best so far", xlabel="tokens", ylabel=MEASURES[value])
+        _scale(right, value)
         right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return [file]
 

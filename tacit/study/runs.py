@@ -63,10 +63,11 @@ class Run:
         return [line for line in self.lines if f"{PREFIX}accuracy" in line]
 
     def result(self) -> dict[str, float]:
-        """The numbers of the last evaluation, without their prefix."""
-        if not self.evaluations:
+        """The numbers of the last evaluation, without their prefix. That of documents has no accuracy."""
+        lines = self.evaluations or [line for line in self.lines if any(key.startswith(PREFIX) for key in line)]
+        if not lines:
             raise TacitError(f"{self.folder} has no evaluation in {METRICS}: evaluate it, or train it to its end")
-        return {key.removeprefix(PREFIX): v for key, v in self.evaluations[-1].items() if key.startswith(PREFIX)}
+        return {key.removeprefix(PREFIX): v for key, v in lines[-1].items() if key.startswith(PREFIX)}
 
     def verdicts(self) -> dict[str, list[bool]]:
         """For each question of the last evaluation, which of its answers were right; empty where rows were not kept."""

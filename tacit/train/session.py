@@ -77,7 +77,9 @@ def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: 
 
 
 def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
-    """Answer and grade the split that the recipe evaluates on; the rows of the last time are in samples.jsonl."""
+    """Answer and grade the split that the recipe evaluates on; the rows of the last time are in samples.jsonl. Documents are only
+    read."""
+    from tacit.evaluate.documents import evaluate_documents
     from tacit.evaluate.split import evaluate_split
     from tacit.train.ranks import is_main
 
@@ -85,6 +87,8 @@ def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
     examples = list(islice(task.examples(settings.split), settings.limit))
 
     def evaluate(thinker, stage: int | None, step: int) -> dict[str, float]:
+        if examples and all(example.text for example in examples):
+            return evaluate_documents(thinker, task.template, examples, settings.batch)
         report = evaluate_split(
             thinker, recipe.method.settings, task, task.template, examples, settings, stage, choices=settings.choices
         )
