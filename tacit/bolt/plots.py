@@ -21,8 +21,8 @@ from tacit.study.runs import METRICS, Run
 
 PLOTS = "plots"
 SEED = re.compile(r"-seed-\d+$")
-RATIOS = {"latent_thoughts": 2.3, "wrap_baseline": 0.48, "wrap_cot": 0.70}
-"""Tokens of synthetic text for each token of the original, as published."""
+RATIOS = {"latent_thoughts": 3.3, "wrap_baseline": 0.48, "wrap_cot": 0.70}
+"""Tokens that are read for each token of the original, as published: a thought is 2.3 and comes with the text itself."""
 BOUND = "eval/bound_4"
 MEASURES = {"eval/accuracy": "accuracy ± standard error", "eval/ppl": "perplexity of held-out text"}
 """What a run may be judged by; where it has answered questions, by these."""
@@ -73,10 +73,21 @@ def _measure(found: Mapping[str, Sequence[Run]]) -> str:
 
 
 def _scale(axis: Any, value: str) -> None:
+    """Published accuracies are far from 100 %, so the axis ends where the curves do."""
     if value == "eval/accuracy":
         percent(axis)
-    else:
-        axis.set_yscale("log")
+        axis.autoscale(axis="y")
+        axis.set_ylim(bottom=0.0)
+
+
+def _count_tokens(axis: Any, log: bool = False) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    if log:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _band(trials: Sequence[Curve]) -> tuple[list[float], list[float], list[float]]:
@@ -102,7 +113,8 @@ def _line(axis: Any, trials: Sequence[Curve], label: str, color: str, shrink: fl
 
 def _kinds(folder: Path) -> list[Path]:
     """Which kind of data teaches most: by all tokens, and by those of the original text in them."""
-    found = {SEED.sub("", name).removeprefix("warm-"): runs for name, runs in _trials(folder, ["warm-*"]).items()}
+    trials = _trials(folder, ["warm-*"])
+    found = {name.removeprefix("warm-"): runs for name, runs in trials.items() if name != "warm"}
     if len(found) < 2:
         return []
     file, value = folder / PLOTS / "kinds.png", _measure(found)
@@ -110,9 +122,11 @@ def _kinds(folder: Path) -> list[Path]:
         for n, (name, runs) in enumerate(found.items()):
             curves = [curve(run, value) for run in runs]
             _line(left, curves, name, COLORS[n % len(COLORS)])
-            _line(right, curves, name, COLORS[n % len(COLORS)], 1 + RATIOS.get(name, 0.0))
-        left.set(title="by kind of data", xlabel="tokens", ylabel=MEASURES[value], xscale="log")
-        right.set(title="by tokens of the original text", xlabel="tokens of the original text", xscale="log")
+            _line(right, curves, name, COLORS[n % len(COLORS)], RATIOS.get(name, 1.0))
+        left.set(title="by kind of data", xlabel="tokens", ylabel=MEASURES[value])
+        right.set(title="by tokens of the original text", xlabel="tokens of the original text")
+        _count_tokens(left, log=True)
+        _count_tokens(right, log=True)
         _scale(left, value)
         right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return [file]
@@ -129,7 +143,8 @@ def _rounds(folder: Path) -> list[Path]:
     with figure(file, 1, 2, size=(10.5, 3.9)) as (left, right):
         _bounds(folder, left)
         for n, (name, runs) in enumerate(sorted(found.items())):
-            label = name.removesuffix("/learn").replace("round-", "round ").replace("_", " ")
+            place, _, kind = name.replace("round-", "round ").replace("_", " ").rpartition("/")
+            label = place if kind == "learn" else f"{kind}, {place}" if place else kind
             _line(right, [envelope(curve(run, value), best) for run in runs], label, COLORS[n % len(COLORS)])
         warm = [Run(run) for run in sorted(folder.glob("warm*")) if SEED.sub("", run.name) == "warm"]
         results = [curve(run, value)[-1][1] for run in warm if (run.folder / METRICS).is_file() and curve(run, value)]
@@ -137,12 +152,15 @@ def _rounds(folder: Path) -> list[Path]:
             _level(right, results, "warm start", FAINT)
         right.set(title="the best so far", xlabel="tokens", ylabel=MEASURES[value])
         _scale(right, value)
+        _count_tokens(right)
         right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return [file]
 
 
 def _bounds(folder: Path, axis: Any) -> None:
     """The held-out bound after each round, as nats that are missing."""
+    from matplotlib.ticker import LogFormatter, MultipleLocator
+
     for n, samples in enumerate((1, 4, 16)):
         points = []
         for judged in [folder / "warm-judged/judged.json", *folder.glob("round-*/judged.json")]:
@@ -156,8 +174,11 @@ def _bounds(folder: Path, axis: Any) -> None:
     axis.set(
         title="held-out bound", xlabel="round (0 is the warm start)", ylabel="−bound, nats a document", yscale="log"
     )
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.legend()
+    axis.xaxis.set_major_locator(MultipleLocator(1))
+    for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        which(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+    if axis.lines:
+        axis.legend()
 
 
 def _level(axis: Any, values: Sequence[float], label: str, color: str) -> None:
@@ -192,6 +213,6 @@ def _finetuned(folder: Path) -> list[Path]:
                 axis.errorbar(numbers, means, yerr=errors, color=COLORS[0], marker="o", capsize=3, label="rounds")
                 axis.set_xticks(numbers)
             axis.set(title=f"fine-tuned on {task}", xlabel="round", ylabel="accuracy ± standard error")
-            percent(axis)
+            _scale(axis, "eval/accuracy")
             axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return files
