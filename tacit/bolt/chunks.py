@@ -7,9 +7,9 @@ import hashlib
 import math
 import re
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from tacit.settings import Settings
@@ -54,8 +54,7 @@ def cut(text: str, chunking: Chunking) -> list[str]:
     """The chunks of a text, which make up the text; none for an empty one."""
     units = UNITS[chunking.unit](text)
     sizes = _even(len(units), chunking.mean) if chunking.even else _drawn(text, len(units), chunking)
-    ends = np.cumsum(sizes).tolist()
-    return ["".join(units[end - size : end]) for end, size in zip(ends, sizes)]
+    return ["".join(units[end - size : end]) for end, size in zip(accumulate(sizes), sizes)]
 
 
 def _even(count: int, mean: int) -> list[int]:
@@ -64,6 +63,8 @@ def _even(count: int, mean: int) -> list[int]:
 
 
 def _drawn(text: str, left: int, chunking: Chunking) -> list[int]:
+    import numpy as np
+
     name = int(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), 16)
     rng = np.random.default_rng((name + chunking.seed) % 2**32)
     sizes = []

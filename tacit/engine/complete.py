@@ -142,7 +142,8 @@ def replay(thinker, prompt: Layout, ids: Sequence[int], sampling: Sampling) -> C
         row.count(token, thinker.vocab, thinker.door.limit)
         if row.done.stopped:
             break
-    row.done.text = thinker.tokenizer.decode(row.written)
+    if thinker.tokenizer is not None:
+        row.done.text = thinker.tokenizer.decode(row.written)
     return row.done
 
 

@@ -196,8 +196,8 @@ class Saves:
             right = sum(one.accuracy >= before.accuracy - self.lost for one, before in pairs)
             kept = kept and short == right == len(pairs)
             told.append(
-                f"{arm} at most {self.most:g} in {short} of {len(pairs)} runs, at most {self.lost:.1%} of accuracy lost in "
-                f"{right}"
+                f"{arm} at most {self.most:g} in {short} of {len(pairs)} runs, "
+                f"at most {self.lost:.1%} of accuracy lost in {right}"
             )
         verdict: Word = "match" if kept else "partly" if found.mean < 0 else "miss"
         sentence = (

@@ -2,9 +2,9 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -187,10 +187,11 @@ def test_an_import_of_torch_would_be_noticed():
 
 
 def test_help_is_quick():
-    """The promise is a second; the best of three is taken, because other work shares the machine."""
+    """The promise is a second, of the processor's time, because other work shares the machine."""
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         out = python(HELP.format(before="", words=["--help"]))
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 1 and "check" in out and "show" in out

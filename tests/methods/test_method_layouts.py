@@ -9,6 +9,7 @@ from tacit.edge_list import EdgeList, Form
 from tacit.example import Encoded
 from tacit.methods import METHODS
 from tacit.methods.base import Progress
+from tacit.methods.bolt import Bolt
 from tacit.methods.coconut import Coconut
 from tacit.methods.cot import NoThoughts
 from tacit.methods.filler import PAUSE, WHOLE, Filler
@@ -19,7 +20,8 @@ from tacit.methods.removal import EVERYTHING, Removal
 from tacit.registry import resolve
 from tacit.vocab import Vocab
 
-VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0, extra={PAUSE: 5})
+MARKS = dict(zip(Bolt.tokens, range(80, 84)))
+VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0, extra={PAUSE: 5, **MARKS})
 STEPS = ((10, 11), (20, 21, 22), (30,))
 EXAMPLE = Encoded("x", (50, 51), STEPS, (60,), (70, 71))
 CHAIN = [10, 11, 20, 21, 22, 30]
@@ -43,20 +45,26 @@ def drawn(name):
     )
 
 
+def made(name):
+    """A method with the settings that it cannot do without."""
+    return resolve(METHODS, name, "method")(**({"actor": {"name": "cot"}} if name == "grpo" else {}))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_asks_what_it_learned_to_answer(name):
     """The last prompt starts the last layout, no question is learned, and something is."""
-    method, example = resolve(METHODS, name, "method")(), drawn(name)
-    layout, prompt = main(method, None, example), method.prompt(example, VOCAB)
+    method, example = made(name), drawn(name)
+    layout, prompt = method.layouts(example, VOCAB, None, None)["main"], method.prompt(example, VOCAB)
     assert layout.ids[: len(prompt)] == prompt.ids
     assert layout.positions[: len(prompt)] == prompt.positions
-    assert all(label == -100 for label in layout.labels[: len(EXAMPLE.question)])
+    # What comes before the thoughts of a text is text as well.
+    assert all((label == -100) != (name == "bolt") for label in layout.labels[: len(EXAMPLE.question)])
     assert layout.labels[-1] == VOCAB.eos
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_can_be_read_without_chance(name):
-    method, example = resolve(METHODS, name, "method")(), drawn(name)
+    method, example = made(name), drawn(name)
     for stage in (0, 1, 2, None):
         first, again = (method.layouts(example, VOCAB, stage, None)["main"] for _ in range(2))
         prompt = method.prompt(example, VOCAB, stage)

@@ -83,4 +83,4 @@ def test_the_schema_fits_fragments_and_children():
 
 
 def test_the_sections_of_a_recipe():
-    assert list(Recipe.model_fields) == ["about", "model", "task", "template", "method", "train", "eval", "run"]
+    assert list(Recipe.model_fields) == ["about", "model", "task", "template", "method", "train", "eval", "bolt", "run"]

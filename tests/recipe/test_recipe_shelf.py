@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tacit.example import encode
-from tacit.methods.base import Lesson, Progress
+from tacit.methods.base import Lesson, Progress, World
 from tacit.models.making import thinker_from_recipe
 from tacit.recipe import FaultyRecipe, load
 from tacit.recipe.sources import SHELF, abouts, names
@@ -18,6 +18,8 @@ PROMISED = [
     *(f"{task}/{method}" for task in ("gsm8k", "prosqa") for method in ("coconut", "cot", "no_cot", "pause")),
     *(f"prontoqa/{method}" for method in ("coconut", "cot")),
     *(f"arithmetic/{method}-tiny" for method in ("cot", "no_cot", "no_thoughts", "coconut", "pause")),
+    *(f"adaptive/latent-6{kind}+rl{size}" for kind in ("", "-by-1") for size in ("", "-tiny")),
+    "grpo/cot-tiny",
     "mult/2x2-cot-tiny",
 ]
 
@@ -60,7 +62,10 @@ def test_every_recipe_makes_a_thinker_that_learns_and_asks(name):
     encoded = encode(rows[:4], thinker.tokenizer, task.template)
     stage = method.stage(Progress(100, 7.0, 200))
     laid = [method.layouts(row, thinker.vocab, stage, np.random.default_rng(0)) for row in encoded]
-    lesson = Lesson(method.collate(laid, thinker.vocab), len(laid), encoded)
+    about = World(task, rows, start=method.start(thinker))
+    picks = [(0, number) for number in range(len(laid))]
+    lesson = Lesson(method.collate(laid, thinker.vocab), len(laid), encoded, picks=picks, world=about)
+    lesson = method.rollout(thinker, lesson)
     method.loss(thinker, lesson, lesson.counts()).total.backward()
     assert len(method.prompt(encoded[0], thinker.vocab)) >= len(encoded[0].question)
     assert task.grade(rows[0], f"{task.template.cue}{rows[0].answer}").correct

@@ -43,7 +43,7 @@ def test_the_ratio_is_one(family, estimator):
         {"max_tokens": 1},
         {"actor": toys.DISTILL | {"thoughts": toys.DISTILL["thoughts"] | {"stop_temperature": 1.0}}},
         {"actor": toys.DISTILL | {"thoughts": toys.DISTILL["thoughts"] | {"close": "token+thought"}}},
-        {"actor": toys.DISTILL | {"thoughts": toys.DISTILL["thoughts"] | {"window": 1}}},
+        {"actor": {"name": "coconut", "max_stage": 1, "latents_per_step": 2, "thoughts": {"window": 1}}},
         {"actor": toys.DISTILL | {"stop": 0.0, "codi": 0.0, "learn_cue": False}},
         {"actor": toys.COT},
         {"actor": {"name": "coconut", "max_stage": 1}},

@@ -10,7 +10,7 @@ import pytest
 from tacit.errors import TacitError
 from tacit.recipe import load
 from tacit.registry import resolve
-from tacit.study.claim import SIZES, Arm, Beats, Claim, Levels, Outcome, Scale, difference, t_quantile
+from tacit.study.claim import SIZES, Arm, Beats, Claim, Levels, Outcome, Saves, Scale, difference, t_quantile
 from tacit.study.claims import CLAIMS
 from tacit.study.page import KEYS, pages, text
 from tacit.study.plot import plot
@@ -59,6 +59,29 @@ def test_levels_hold_for_every_run(values, word):
     verdict = Levels("a", "b", floors={"a": 0.95}, ceilings={"b": 0.3}).judge(outcomes(values))
     assert verdict.word == word
     assert "a at least 0.95 in" in verdict.sentence and "b at most 0.3 in" in verdict.sentence
+
+
+LONG, SHORT = [3.9, 3.9, 3.9], [2.9, 3.0, 3.1]
+
+
+@pytest.mark.parametrize(
+    ("after", "accuracy", "word"),
+    [
+        (SHORT, 0.99, "match"),
+        (SHORT, 0.98, "partly"),  # too much accuracy lost
+        ([2.9, 3.0, 3.2], 0.99, "partly"),  # one run is too long
+        (LONG, 1.0, "miss"),
+    ],
+)
+def test_shorter_thoughts_that_cost_nothing(after, accuracy, word):
+    rule = Saves("start", ("a", "b"), most=3.1, lost=0.01)
+    rights = {f"q{number}": [number < 100 * accuracy] for number in range(100)}
+    before = {f"q{number}": [True] for number in range(100)}
+    told = [Outcome("start", seed, value, before) for seed, value in enumerate(LONG)]
+    told += [Outcome(arm, seed, value, rights) for arm in "ab" for seed, value in enumerate(after)]
+    verdict = rule.judge(told)
+    assert verdict.word == word
+    assert "a at most 3.1 in" in verdict.sentence and "of accuracy lost in" in verdict.sentence
 
 
 def test_the_interval_over_seeds_is_students():

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tacit.study.asked import asked
 from tacit.study.claims.adaptive_latent import CLAIM, FORCED, WIDE
+from tacit.study.claims.rl_length import CLAIM as RL
 from tacit.study.repro import reproduce
 from tacit.study.runs import Run
 
@@ -37,6 +38,20 @@ def test_distilled_thoughts(tmp_path):
 def test_where_written_steps_are_wide(tmp_path):
     page = json.loads(rebuilt(WIDE, {name: WIDE.arms[name] for name in ("codi_5", "codi_0")}, tmp_path).read_text())
     assert "of 0 runs" not in page["sentence"]
+
+
+def test_shorter_thoughts(tmp_path):
+    """Arms of reinforcement begin with the weights of the arm before them."""
+    page = json.loads(
+        rebuilt(RL, {name: replace(arm, asked={}) for name, arm in RL.arms.items()}, tmp_path).read_text()
+    )
+    assert [run["arm"] for run in page["runs"]] == ["start", "exact", "sampled", "published"]
+    first = tmp_path / "runs/rl-length/smoke"
+    for run in page["runs"][1:]:
+        assert run["overrides"]["model.path"] == str(first / "start-0")
+        assert {"latents_mean", "accuracy"} <= run["metrics"].keys()
+    assert "exact − start" in page["sentence"] and "sampled at most" in page["sentence"]
+    assert len({run["metrics"]["train/tokens"] for run in page["runs"]}) > 1
 
 
 class Report:

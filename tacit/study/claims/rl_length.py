@@ -1,9 +1,10 @@
 """A model that learned to think once for every operation learns by reinforcement that once less is enough."""
 
 from tacit.study.claim import Arm, Claim, Saves, Scale
+from tacit.study.claims.adaptive_latent import BY_LENGTH, FORCED, LATENTS
 
-LENGTHS = tuple(f"latents/{length}" for length in range(1, 6))
-ACCURACIES = tuple(f"accuracy/{length}" for length in range(1, 6))
+COUNTS = {way: options for way, options in FORCED.items() if "latents" in options}
+"""One step fewer than operations costs nothing at the start, two fewer cost everything."""
 NEEDED = 2.910
 """Operations in a chain of the test split less one, on average: with one silent step fewer than that, answers are guesses."""
 
@@ -16,7 +17,7 @@ CLAIM = Claim(
     "are sampled or all of them are weighed",
     rule=Saves("start", ("exact", "sampled"), most=NEEDED + 0.2, lost=0.01),
     arms={
-        "start": Arm("adaptive/latent-6-by-1-tiny", asked={f"K={count}": {"latents": count} for count in range(6)}),
+        "start": Arm("adaptive/latent-6-by-1-tiny", asked=COUNTS),
         "exact": Arm("adaptive/latent-6-by-1+rl-tiny", begins="start"),
         "sampled": Arm("adaptive/latent-6-by-1+rl-tiny", {"method.estimator": "sampled"}, begins="start"),
         "published": Arm(
@@ -49,6 +50,6 @@ CLAIM = Claim(
         "cpu": Scale({"eval.split": "test", "eval.every": None, "eval.limit": 4000, "task.test_rows": 4000}),
     },
     metric="latents_mean",
-    shown=LENGTHS,
-    listed=ACCURACIES,
+    shown=LATENTS,
+    listed=BY_LENGTH,
 )

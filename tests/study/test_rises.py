@@ -1,0 +1,35 @@
+"""A claim that is about getting better round by round, judged on outcomes and rebuilt at a size of seconds."""
+
+import json
+
+from tacit.study.claim import Outcome, Rises
+from tacit.study.claims.bolt_walks import CLAIM
+from tacit.study.repro import reproduce
+
+RULE = Rises(("good",), ("a/0", "a/1", "a/2"), "good", "plain", ceilings={"plain": 0.2})
+
+
+def outcomes(rows, plain=0.1):
+    found = [Outcome("plain", seed, plain + 0.001 * seed) for seed in range(len(rows))]
+    for seed, row in enumerate(rows):
+        found.append(Outcome("good", seed, row[-1]))
+        found += [Outcome(f"good: a/{number}", seed, value) for number, value in enumerate(row)]
+    return found
+
+
+def test_every_run_must_rise_every_time():
+    rising = [(0.5, 0.6, 0.7), (0.4, 0.6, 0.61), (0.5, 0.7, 0.8)]
+    assert RULE.judge(outcomes(rising)).word == "match"
+    verdict = RULE.judge(outcomes([*rising[:2], (0.5, 0.7, 0.7)]))
+    assert verdict.word == "partly" and "good rises every time in 2 of 3 runs" in verdict.sentence
+    assert RULE.judge(outcomes(rising, plain=0.3)).word == "partly"
+    assert RULE.judge(outcomes(rising, plain=0.9)).word == "miss"
+
+
+def test_the_claim_from_its_name_to_its_page(tmp_path):
+    file = reproduce(CLAIM, "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None)
+    page = json.loads(file.read_text())
+    assert [run["arm"] for run in page["runs"]] == list(CLAIM.arms)
+    rounds = [run["metrics"] for run in page["runs"] if run["arm"].startswith("candidates")]
+    assert all({"accuracy/0", "accuracy/2", "bound_2", "train/seconds"} <= metrics.keys() for metrics in rounds)
+    assert "of 0 runs" not in page["sentence"]
