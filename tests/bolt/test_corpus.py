@@ -220,3 +220,8 @@ def test_a_killed_preparation_goes_on_and_two_at_once_are_refused(tmp_path):
     whole = prepared(tmp_path, source, folder=str(tmp_path / "whole"))
     for name in (*corpus.SPLITS, "skipped"):
         assert (folder / f"{name}.jsonl").read_bytes() == (whole / f"{name}.jsonl").read_bytes()
+
+
+def test_without_a_tokenizer_no_tokens_can_be_counted():
+    with pytest.raises(ValueError, match="set tokenizer"):
+        Preparation(source="a", folder="b", corpus_tokens="2b")

@@ -227,3 +227,17 @@ def test_formulas_are_right_when_they_mean_the_same():
     said = [r"we get \boxed{0.5}", r"### \frac12", r"\boxed{2}", "no idea"]
     assert [task.grade(example, text).correct for text in said] == [True, True, False, False]
     assert not task.grade(Example(answer="3"), "").correct
+
+
+def test_the_whole_pipeline_makes_its_data_too(tmp_path, capsys):
+    """And makes nothing twice: neither the corpus, nor thoughts, nor models."""
+    recipe, out = recipe_in(tmp_path), tmp_path / "out"
+    words = ["bolt", "run", str(recipe), "bolt.rounds=1", "--out", str(out)]
+    app(words, prog_name="tacit", standalone_mode=False)
+    told = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in told] == [0, 1] and told[1]["eval/ppl"] and told[1]["infer/flops"]
+    made = {file: file.stat().st_mtime_ns for file in files(tmp_path / "data") | files(out / "warm/final")}
+    (out / "round-1/judged.json").unlink()
+    app(words, prog_name="tacit", standalone_mode=False)
+    assert {file: file.stat().st_mtime_ns for file in made} == made
+    assert (out / "round-1/judged.json").exists()

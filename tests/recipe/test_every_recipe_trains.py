@@ -7,7 +7,6 @@ import pytest
 from tacit.recipe.sources import names
 from tacit.train.session import train
 
-
 PREPARED = "bolt/finemath"
 """Recipes that read what tacit bolt prepare has written; tests/bolt goes that way with small files."""
 
