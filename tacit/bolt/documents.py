@@ -14,6 +14,7 @@ import numpy as np
 from tacit.bolt.chunks import Chunking, cut
 from tacit.bolt.infer import Asked, Inferred, infer
 from tacit.bolt.rounds import Inference
+from tacit.evaluate.flops import Price, price
 from tacit.example import Encoded, Example, Template, encode, to_row
 from tacit.layout import Layout, Segment
 from tacit.methods.base import question
@@ -115,21 +116,21 @@ def row_of(found: Found, thinker: Thinker) -> Row:
         thinker.tokenizer.decode(one.thought) if one is not None and one.taken is not None else ""
         for one in found.inferred
     ]
-    row = to_row(found.example)
+    row, costs = to_row(found.example), price(thinker)
     if found.example.text:
         row["chunks"] = [
-            {**chunk, "thought": thought, **_numbers(one)}
+            {**chunk, "thought": thought, **_numbers(one, costs)}
             for chunk, thought, one in zip(row["chunks"], decoded, found.inferred)
         ]
         return row
-    return row | {"steps": [decoded[0]] if decoded[0] else []} | _numbers(found.inferred[0])
+    return row | {"steps": [decoded[0]] if decoded[0] else []} | _numbers(found.inferred[0], costs)
 
 
-def _numbers(one: Inferred | None) -> Row:
+def _numbers(one: Inferred | None, costs: Price) -> Row:
     if one is None:
         return {"candidates": 0}
     valid = sum(candidate.valid for candidate in one.candidates)
-    numbers: Row = {"candidates": len(one.candidates), "valid": valid}
+    numbers: Row = {"candidates": len(one.candidates), "valid": valid, "flops": one.work.flops(costs)}
     if one.taken is not None:
         weights = [c.log_weight for c in one.candidates if c.valid]
         numbers |= {
@@ -151,6 +152,7 @@ def statistics(rows: Sequence[Row]) -> dict[str, float]:
         "chunks": float(len(told)),
         "too_long": float(len(told) - len(asked)),
         "without_thought": float(len(asked) - len(taken)),
+        "flops": float(sum(one["flops"] for one in asked)),
     }
     if asked:
         numbers["valid"] = sum(one["valid"] for one in asked) / sum(one["candidates"] for one in asked)

@@ -16,6 +16,7 @@ import torch
 from tacit.batch import Batch
 from tacit.bolt.rounds import Inference
 from tacit.engine.sampling import Sampling
+from tacit.evaluate.flops import NONE, Work, reading_work, work
 from tacit.layout import Layout, Segment
 from tacit.methods.bolt import Marks, posterior, prior
 from tacit.objectives import token_nll
@@ -61,6 +62,8 @@ class Inferred:
     candidates: list[Candidate] = field(default_factory=list)
     taken: int | None = None
     """None where no candidate is valid."""
+    work: Work = NONE
+    """What drawing and weighing took, every row counted as if it were alone."""
 
     @property
     def thought(self) -> tuple[int, ...]:
@@ -104,12 +107,13 @@ def draw(thinker: Thinker, asked: Sequence[Asked], settings: Inference) -> list[
     special = {*marks, vocab.open, vocab.latent, vocab.close, vocab.eos, vocab.pad}
     found = []
     for start in range(0, len(done), settings.samples):
-        candidates = []
+        candidates, spent = [], NONE
         for completion in done[start : start + settings.samples]:
             ended = completion.stopped == "stop"
             ids = tuple(completion.ids[:-1] if ended else completion.ids)
             candidates.append(Candidate(ids, sum(completion.logprobs), ended and bool(ids) and special.isdisjoint(ids)))
-        found.append(Inferred(candidates))
+            spent = spent.plus(work(completion, vocab))
+        found.append(Inferred(candidates, work=spent))
     return found
 
 
@@ -122,6 +126,8 @@ def weigh(thinker: Thinker, asked: Sequence[Asked], found: Sequence[Inferred], s
         for candidate in inferred.candidates:
             if candidate.valid:
                 rows.setdefault((number, candidate.ids), _joint(marks, one, candidate.ids, thinker.vocab.eos, settings))
+    for (number, _), row in rows.items():
+        found[number].work = found[number].work.plus(reading_work(row, thinker))
     order = sorted(rows, key=lambda key: len(rows[key]))
     scores: dict[tuple[int, tuple[int, ...]], float] = {}
     training = thinker.training

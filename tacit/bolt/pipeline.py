@@ -67,6 +67,7 @@ class Pipeline:
     def run(self) -> Path:
         """Everything that is not done yet; the folder."""
         self._keep_recipe()
+        self.make_data()
         model = self.warm()
         self._tell(0, model, self.judge(model, self.folder / "warm-judged"))
         for number in range(1, self.rounds.rounds + 1):
@@ -93,6 +94,18 @@ class Pipeline:
         self.folder.mkdir(parents=True, exist_ok=True)
         _write(self.folder / RECIPE, yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
 
+    def make_data(self) -> None:
+        """The corpus and the thoughts of the warm start, where the recipe says how they are made."""
+        from tacit.bolt.corpus import prepare
+        from tacit.bolt.synthesize import synthesize
+
+        rounds = self.rounds
+        if rounds.corpus is not None:
+            prepare(rounds.corpus, self.say)
+        if rounds.corpus is not None and rounds.synthesis is not None:
+            folder = Path(rounds.corpus.folder)
+            synthesize("latent_thoughts", folder / "warm.jsonl", folder, rounds.synthesis, rounds.chunking, self.say)
+
     # -- learning -------------------------------------------------------------------------------------------------------
 
     def warm(self) -> Path:
@@ -103,25 +116,37 @@ class Pipeline:
 
     def learn(self, number: int) -> Path:
         """A model that learns from the thoughts of a round."""
-        thoughts = str((self.place(number) / THOUGHTS).absolute())
-        fields = {
-            key: value.replace("{thoughts}", thoughts) if isinstance(value, str) else value
-            for key, value in _dotted(self.rounds.learn).items()
-        }
-        start = {"warm": self.model(0), "previous": self.model(number - 1)}.get(self.rounds.start)
-        seed = self.recipe.train.seed + APART * number
-        self._train({**fields, "train.seed": seed}, self.model(number), start)
+        self._train(self.learn_fields(number), self.model(number), self.start(number))
         return self.model(number)
+
+    def learn_fields(self, number: int) -> dict[str, Any]:
+        """What the model of a round learns from, and its own random numbers."""
+        fields = self.filled(self.rounds.learn, number)
+        return {**fields, "train.seed": self.recipe.train.seed + APART * number}
+
+    def filled(self, fields: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """Fields by their dotted names, with the thoughts of a round in them."""
+        thoughts = str((self.place(number) / THOUGHTS).absolute())
+        return {
+            key: value.replace("{thoughts}", thoughts) if isinstance(value, str) else value
+            for key, value in _dotted(fields).items()
+        }
+
+    def start(self, number: int) -> Path | None:
+        """The run that the model of a round begins with."""
+        return {"warm": self.model(0), "previous": self.model(number - 1)}.get(self.rounds.start)
 
     def _train(self, fields: Mapping[str, Any], out: Path, start: Path | None = None) -> None:
         from tacit.train import train
 
+        train(self.name, self.with_fields(fields), out=out, resume=True, from_run=start)  # type: ignore[operator]
+
+    def with_fields(self, fields: Mapping[str, Any]) -> Overrides:
+        """The changes to the recipe, and these."""
         more, given = _dotted(fields), self.overrides
         if isinstance(given, Mapping):
-            given = {**given, **more}
-        else:
-            given = [*given, *(f"{key}={json.dumps(value)}" for key, value in more.items())]
-        train(self.name, given, out=out, resume=True, from_run=start)  # type: ignore[operator]
+            return {**given, **more}
+        return [*given, *(f"{key}={json.dumps(value)}" for key, value in more.items())]
 
     # -- inference ------------------------------------------------------------------------------------------------------
 
@@ -187,13 +212,14 @@ class Pipeline:
         line: dict[str, Any] = {"step": number, "loss": last["loss"]}
         line["seconds"] = before + last["seconds"] + inferred.get("seconds", 0.0)
         line |= {f"eval/{key}": value for key, value in (result | judged).items()}
-        line |= {f"eval/accuracy/{earlier['step']}": earlier["eval/accuracy"] for earlier in self.lines}
-        line |= {f"eval/accuracy/{number}": result["accuracy"]}
+        told = "accuracy" if "accuracy" in result else "ppl"
+        line |= {f"eval/{told}/{earlier['step']}": earlier[f"eval/{told}"] for earlier in self.lines}
+        line |= {f"eval/{told}/{number}": result[told]}
         line |= {f"infer/{key}": value for key, value in inferred.items()}
         self.lines.append(line)
         _write(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
         bounds = "".join(f", {name} {value:.3f}" for name, value in judged.items())
-        self.say(f"{f'round {number}' if number else 'warm start'}: accuracy {result['accuracy']:.3f}{bounds}")
+        self.say(f"{f'round {number}' if number else 'warm start'}: {told} {result[told]:.3f}{bounds}")
 
 
 def work(place: Path) -> int:

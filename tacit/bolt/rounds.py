@@ -5,6 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tacit.bolt.chunks import Chunking
+from tacit.bolt.preparation import Preparation
+from tacit.bolt.synthesis import Synthesis
 from tacit.settings import Settings
 
 
@@ -54,6 +56,15 @@ class Rounds(Settings):
     """Documents that one process takes at a time."""
     patience: float = Field(default=60.0, gt=0)
     """Seconds after which the work of a process that says nothing is taken over."""
+    corpus: Preparation | None = None
+    """How the documents are prepared; null where they are there already."""
+    synthesis: Synthesis | None = None
+    """Who writes the thoughts of the warm start; null where they are there already."""
+    data: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Other data to learn from, for comparison: fields by dotted names, for `tacit bolt warm --data NAME` and `learn --data`.
+    {thoughts} is as in learn; {flops_steps} are as many steps as cost what all inference and learning up to the round cost."""
+    finetune: dict[str, Any] = Field(default_factory=dict)
+    """Fields, by dotted names, that are otherwise when a model is fine-tuned by bolt/finetune-gsm8k or bolt/finetune-math."""
     judged: tuple[int, ...] = (1, 4, 16)
     """Candidates for each chunk by which the held-out lower bound is told; empty: it is not computed."""
     judged_limit: int | None = Field(default=None, ge=1)

@@ -93,7 +93,13 @@ def ask(
 
 def _rules(stops: Sequence[int], settings, max_tokens: int) -> list[Sampling]:
     """How each prompt is completed."""
-    rule = Sampling(max_tokens=max_tokens, temperature=settings.temperature, logprobs=False)
+    rule = Sampling(
+        max_tokens=max_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        logprobs=False,
+    )
     each = {count: rule.model_copy(update={"ends": count}) for count in set(stops)}
     return [each[count] for count in stops]
 

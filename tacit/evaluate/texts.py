@@ -1,5 +1,6 @@
 """What there is to measure where nothing is asked: how likely a text is."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +40,33 @@ class Likelihood:
 def evaluate_texts(
     thinker: Any, method: Method, template: Template, examples: Sequence[Example], settings: Any
 ) -> dict[str, float]:
-    """The method's measurements of texts, each a mean over tokens. `settings` is the section `eval` of a recipe (its batch and
-    samples). In a process group every process takes a part, and all get the means."""
+    """The method's measurements of texts, each a mean over the tokens that could be predicted, and the likelihood also by
+    document, by character and as perplexity. `settings` is the section `eval` of a recipe (its batch and samples). In a process
+    group every process takes a part, and all get the means."""
+    if not examples:
+        raise DataError("there are no documents to evaluate: raise the limit, or name another split or file")
     if not all(example.text for example in examples):
         raise DataError("some examples are texts and some are questions; evaluate them one kind at a time")
     mine = share(list(examples))
     encoded = encode(mine, thinker.tokenizer, template.filled(thinker.tokenizer))
-    tokens = sum(len(one.answer) for one in encoded)
-    found = method.measure(thinker, encoded, settings.batch, settings.samples)
-    parts = gathered((tokens, found))
-    whole = sum(count for count, _ in parts)
-    return {name: sum(count * one[name] for count, one in parts) / whole for name in found} | {
-        "n": float(len(examples))
+    characters = sum(len(example.text) for example in mine)
+    parts = gathered((method.measure(thinker, encoded, settings.batch, settings.samples), characters))
+    places = sum(found["places"] for found, _ in parts)
+    if not places:
+        raise DataError("no document has a token that could be predicted; set template.bos: true, or give longer ones")
+    means = {
+        name: sum(found["places"] * found[name] for found, _ in parts if found["places"]) / places
+        for name in parts[0][0]
+        if name != "places"
     }
+    whole = means["nll"] * places
+    return means | {
+        "nll_per_document": whole / len(examples),
+        "nll_per_character": whole / sum(count for _, count in parts),
+        "ppl": math.exp(means["nll"]) if means["nll"] < LARGEST else math.inf,
+        "n": float(len(examples)),
+    }
+
+
+LARGEST = 700.0
+"""Nats whose exponential is still a number."""

@@ -193,16 +193,22 @@ class Method(Settings, ABC):
         return parts
 
     def measure(self, thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples: int = 1) -> dict[str, float]:
-        """What there is to say about texts, which ask nothing: their negative log-likelihood in nats for each token."""
+        """What there is to say about texts, which ask nothing: means over the `places` where a token could be predicted. Here the
+        negative log-likelihood in nats, of the plain text, as far as the model has positions."""
         from tacit.batch import Batch
 
-        total, count = 0.0, 0
+        total, places, limit = 0.0, 0, thinker.limit
         for start in range(0, len(encoded), batch):
-            rows = [self.layouts(one, thinker.vocab, None, None)["main"] for one in encoded[start : start + batch]]
+            rows = []
+            for one in encoded[start : start + batch]:
+                opening = question(one)
+                ids = one.answer if limit is None else one.answer[: limit - len(opening.ids)]
+                rows.append(Layout(opening, Segment("answer", ids, 1.0)))
             part = Batch.of(rows, thinker.vocab).to(thinker.device)
-            total += float(thinker.loss(part, 1.0).detach())
-            count += int(part.learned)
-        return {"nll": total / count}
+            if len(part.targets):
+                total += float(thinker.loss(part, 1.0).detach())
+                places += len(part.targets)
+        return {"nll": total / max(1, places), "places": float(places)}
 
     def silent(self) -> bool:
         """Whether answers come behind silent steps: those of a prompt, or those that the model decides on itself."""

@@ -48,9 +48,14 @@ class Bolt(Method):
     """Share of thoughts that are left out."""
     bare: Literal["plain", "refuse"] = "plain"
     """What becomes of documents without any thought."""
+    completion: bool = False
+    """For questions: the loss is on what the model is to write alone. Without thoughts, START alone ends the question, and the
+    steps are written as text before the answer, as published for models of plain text."""
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         marks, pairs = Marks.of(vocab), chunks(ex)
+        if self.completion:
+            return {"main": self._completion(ex, vocab)}
         plain = self.order == "none" or not any(thought for _, thought in pairs)
         if plain and self.bare == "refuse" and self.order != "none":
             raise DataError(f"{ex.id or 'example'} has no thought; set method.bare: plain to learn it as plain text")
@@ -69,6 +74,13 @@ class Bolt(Method):
         asked = question(ex)._replace(learn=1.0)
         return {"main": Layout(asked, *parts, Segment("answer", (vocab.eos,), 1.0))}
 
+    def _completion(self, ex: Encoded, vocab: Vocab) -> Layout:
+        asked = self.prompt(ex, vocab)
+        [(chunk, thought)] = chunks(ex)
+        end = () if self.order == "none" else (Marks.of(vocab).end,)
+        written = (*thought, *end, *chunk, vocab.eos)
+        return Layout(*asked.segments, Segment("answer", written, 1.0))
+
     def _before(self, rng: Generator | None) -> bool:
         """Without random numbers, thoughts come first, as they do when the model is used."""
         if self.order != "random" or rng is None:
@@ -76,10 +88,10 @@ class Bolt(Method):
         return bool(rng.integers(2))
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
-        if self.order == "none":
+        marks, told = Marks.of(vocab), self.order != "none"
+        if not told and not self.completion:
             return Layout(question(ex))
-        marks = Marks.of(vocab)
-        return Layout(question(ex), Segment("mark", (marks.start, *([marks.before] if self.marks else []))))
+        return Layout(question(ex), Segment("mark", (marks.start, *([marks.before] if self.marks and told else []))))
 
 
 RESOLUTION = 1 << 20

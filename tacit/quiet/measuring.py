@@ -65,7 +65,7 @@ def look(thinker: "Thinker", rule: Rule, encoded: Sequence[Encoded], batch: int)
 def measure(thinker: "Thinker", rule: Rule, encoded: Sequence[Encoded], batch: int) -> dict[str, float]:
     """Negative log-likelihood, in nats for each token of the texts: behind one drawn thought (`nll`), behind the mixture of
     `rule.samples` of them (`mixed_nll`), behind none (`null_nll`) and behind the thought of another place (`swapped_nll`); how
-    much a thought is worth over that of another place (`used`), and its `tokens`."""
+    much a thought is worth over that of another place (`used`), and its `tokens`; over so many `places`."""
     sums: dict[str, float] = {}
     for seen in look(thinker, rule, encoded, batch):
         means = {"nll": -seen.like.mean(-1)}
@@ -81,5 +81,5 @@ def measure(thinker: "Thinker", rule: Rule, encoded: Sequence[Encoded], batch: i
         for name, values in (means | {"places": torch.ones_like(seen.real)}).items():
             sums[name] = sums.get(name, 0.0) + float((values * seen.real).sum(dtype=torch.float64))
     places = sums.pop("places")
-    found = {name: value / places for name, value in sums.items()}
+    found = {name: value / places for name, value in sums.items()} | {"places": places}
     return found | ({"used": found["swapped_nll"] - found["nll"]} if "swapped_nll" in found else {})

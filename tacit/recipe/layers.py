@@ -83,7 +83,7 @@ def not_in(family: Any) -> frozenset[str]:
 SIZES = ("model.tiny.hidden", "model.tiny.heads", "model.tiny.kv_heads", "model.tiny.mlp")
 
 
-STAND_INS = ("gsm8k",)
+STAND_INS = ("gsm8k", "math")
 """Tasks on the hub that `--tiny` replaces by the generator of similar rows."""
 
 

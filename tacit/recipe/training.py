@@ -129,6 +129,10 @@ class Eval(Settings):
     any; null asks as in training."""
     temperature: NotNegative = 0.0
     """Sampling temperature; 0 always takes the most likely token."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Where answers are drawn: among the likeliest tokens that together hold this much probability."""
+    top_k: Natural = 0
+    """Where answers are drawn: among so many of the likeliest tokens; 0 for all."""
     samples: Count = 1
     """Answers per question; accuracy is then their mean."""
     check: Literal["generate", "verify"] = "generate"

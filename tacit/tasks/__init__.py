@@ -4,6 +4,7 @@ TASKS: dict[str, object] = {
     "arithmetic": "tacit.tasks.arithmetic:Arithmetic",
     "gsm8k": "tacit.tasks.gsm8k:Gsm8k",
     "layered": "tacit.tasks.layered:Layered",
+    "math": "tacit.tasks.math:Math",
     "match2": "tacit.tasks.match2:Match2",
     "match3": "tacit.tasks.match3:Match3",
     "modular": "tacit.tasks.modular:Modular",

@@ -111,7 +111,8 @@ def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: 
 
 
 def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
-    """Answer and grade the split that the recipe evaluates on; the rows of the last time are in samples.jsonl."""
+    """Answer and grade the split that the recipe evaluates on; the rows of the last time are in samples.jsonl. Texts are only
+    read."""
     from tacit.evaluate.split import evaluate_split
     from tacit.evaluate.texts import evaluate_texts
     from tacit.train.ranks import is_main

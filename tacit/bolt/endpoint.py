@@ -1,0 +1,128 @@
+"""Any server that speaks the OpenAI protocol, asked by many requests at once, patiently."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+
+from tacit.bolt.asking import REFUSED, Answer, Backend, OnAnswer, Request
+from tacit.bolt.secrets import secret
+from tacit.bolt.synthesis import Synthesis
+from tacit.errors import TacitError
+
+FIRST, LONGEST = 0.5, 120.0
+"""Seconds of the first pause, and of the longest."""
+BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+STOPPED = {401: "the key is wrong", 403: "the key may not do this", 404: "the address or the model is unknown there"}
+TOLD = 300
+"""Characters of a server's own words that are shown."""
+
+
+class Endpoint(Backend):
+    """Chat completions over HTTP."""
+
+    def __init__(self, settings: Synthesis):
+        super().__init__(settings)
+        self.key = None if settings.key is None else secret(settings.key)
+        self.pace = _Pace(settings.per_minute)
+        self.trust = httpx2.create_ssl_context()
+        """Made once: reading the certificates of the machine takes longer than many requests."""
+
+    def answer(self, requests: Sequence[Request], on_answer: OnAnswer) -> None:
+        asyncio.run(self._all(requests, on_answer))
+
+    async def _all(self, requests: Sequence[Request], on_answer: OnAnswer) -> None:
+        headers = {} if self.key is None else {"authorization": f"Bearer {self.key}"}
+        waiting = iter(enumerate(requests))
+        async with httpx2.AsyncClient(headers=headers, timeout=self.settings.timeout, verify=self.trust) as client:
+
+            async def take() -> None:
+                for number, one in waiting:
+                    on_answer(number, await self._one(client, one))
+
+            # As many takers as may ask at once: no task and no memory for what is not under way.
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self.settings.parallel, len(requests))):
+                        group.create_task(take())
+            except* TacitError as errors:
+                raise errors.exceptions[0] from None
+
+    async def _one(self, client: httpx2.AsyncClient, one: Request) -> Answer:
+        """One answer, however often the server has to be asked for it."""
+        settings, fault = self.settings, ""
+        told = [{"role": "system", "content": one.system}] if one.system else []
+        body = {
+            "model": settings.model,
+            "messages": [*told, {"role": "user", "content": one.user}],
+            "temperature": settings.temperature,
+            "max_tokens": settings.max_tokens,
+            "seed": one.seed,
+        }
+        for attempt in range(settings.patience + 1):
+            await self.pace.wait()
+            asked = 0.0
+            try:
+                response = await client.post(settings.url.rstrip("/") + "/chat/completions", json=body)
+            except (httpx2.TransportError, httpx2.InvalidURL) as error:
+                fault = f"{type(error).__name__}: {error}"
+            else:
+                if response.status_code == 200:
+                    return _read(response)
+                fault = f"status {response.status_code}: {self._shown(response.text)}"
+                if response.status_code in STOPPED:
+                    raise TacitError(f"{settings.url} says {fault} — {STOPPED[response.status_code]}")
+                if response.status_code not in BUSY:
+                    return Answer(fault=REFUSED)
+                asked = _seconds(response.headers.get("retry-after"))
+            if attempt < settings.patience:
+                await asyncio.sleep(max(asked, min(FIRST * 2**attempt, LONGEST) * random.uniform(0.5, 1.0)))
+        raise TacitError(
+            f"{settings.url} did not answer in {settings.patience + 1} attempts (the last: {self._shown(fault)}). What was "
+            "answered is kept: the same command goes on. Check bolt.synthesis.url, or raise bolt.synthesis.patience"
+        )
+
+    def _shown(self, text: str) -> str:
+        """A server's words without the key, should it repeat it."""
+        text = text if self.key is None else text.replace(self.key, "***")
+        return " ".join(text.split())[:TOLD]
+
+
+def _seconds(told: str | None) -> float:
+    """How long the server wants to be left alone; dates are not looked at."""
+    try:
+        return min(max(float(told or 0), 0.0), LONGEST)
+    except ValueError:
+        return 0.0
+
+
+def _read(response: httpx2.Response) -> Answer:
+    """What stands in a response, if it is what the protocol says."""
+    try:
+        told: Any = response.json()
+        usage = told.get("usage") or {}
+        read, written = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+        choice = told["choices"][0]
+        text = choice["message"]["content"]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return Answer(fault="malformed")
+    if not isinstance(text, str):
+        return Answer("", REFUSED if choice["message"].get("refusal") else "empty", read, written)
+    return Answer(text, "cut off" if choice.get("finish_reason") == "length" else "", read, written)
+
+
+class _Pace:
+    """Requests one after the other in even steps, so that a minute never has more of them than it may."""
+
+    def __init__(self, per_minute: float | None):
+        self.apart, self.next = 0.0 if per_minute is None else 60.0 / per_minute, 0.0
+
+    async def wait(self) -> None:
+        now = time.monotonic()
+        at = max(now, self.next)
+        self.next = at + self.apart
+        if at > now:
+            await asyncio.sleep(at - now)

@@ -1,0 +1,109 @@
+"""Fine-tuned models side by side: one for each seed, each asked every question many times.
+
+FOLDER/seed-42/            a run of bolt/finetune-gsm8k or bolt/finetune-math
+FOLDER/answers.csv         seed, id, sample, extracted, correct
+FOLDER/finetuned.json      accuracy, majority and at-least-one of k: mean, standard error over seeds, and of each seed
+"""
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tacit.errors import TacitError
+from tacit.registry import nearest
+from tacit.study.runs import SAMPLES, read_lines
+
+TASKS = ("gsm8k", "math")
+RESULT, TABLE = "finetuned.json", "answers.csv"
+Answers = Sequence[tuple[str | None, bool]]
+"""What was extracted from each sample of a question, and whether it is right."""
+
+
+def check_task(name: str) -> None:
+    """Refuse what there is no recipe for."""
+    if name not in TASKS:
+        raise TacitError(f"nothing is fine-tuned on {name!r}{nearest(name, TASKS)}. Known: {', '.join(TASKS)}")
+
+
+def seeds_of(words: str) -> list[int]:
+    """Numbers between commas."""
+    try:
+        return sorted({int(word) for word in words.split(",")})
+    except ValueError as error:
+        raise TacitError(f"--seeds {words!r}: numbers between commas are expected, such as 42,43,44") from error
+
+
+def majority(answers: Answers) -> bool:
+    """Whether the answer that is given most often is right; of several, the one that came first. No answer has no vote."""
+    votes = Counter(found for found, _ in answers if found is not None)
+    if not votes:
+        return False
+    winner = votes.most_common(1)[0][0]
+    return next(right for found, right in answers if found == winner)
+
+
+def at_least_one(answers: Answers, of: int) -> float:
+    """The chance that one of `of` samples, drawn from these without putting them back, is right: unbiased for new samples."""
+    wrong, n = sum(not right for _, right in answers), len(answers)
+    return 1.0 - math.comb(wrong, of) / math.comb(n, of)
+
+
+def scores(questions: Sequence[Answers]) -> dict[str, float]:
+    """Accuracy, majority and at-least-one of a model, over all its questions."""
+    samples = min(map(len, questions))
+    ks = sorted({1 << n for n in range(1, samples.bit_length())} - {1} | {samples}) if samples > 1 else []
+    told = {"accuracy": _mean([sum(right for _, right in one) / len(one) for one in questions])}
+    if samples > 1:
+        told[f"maj@{samples}"] = _mean([float(majority(one)) for one in questions])
+    return told | {f"pass@{k}": _mean([at_least_one(one, k) for one in questions]) for k in ks if k <= samples}
+
+
+def tally(place: Path) -> Path:
+    """All seeds of a model together; the file of the numbers. A run that is not finished is refused by name."""
+    runs = {int(run.name.removeprefix("seed-")): run for run in place.glob("seed-*") if run.is_dir()}
+    if not runs:
+        raise TacitError(f"{place} holds no fine-tuned runs seed-N; make them with tacit bolt finetune")
+    each, rows = {}, []
+    for seed, run in sorted(runs.items()):
+        if not (run / SAMPLES).is_file():
+            raise TacitError(f"{run} is not finished: it has no {SAMPLES}; run the same command again, it goes on")
+        questions: dict[str, list[tuple[str | None, bool]]] = {}
+        for row in read_lines(run / SAMPLES):
+            answers = questions.setdefault(row["id"], [])
+            rows.append((seed, row["id"], len(answers), row["extracted"], row["correct"]))
+            answers.append((row["extracted"], row["correct"]))
+        each[seed] = scores(list(questions.values()))
+    told: dict[str, Any] = {
+        name: {
+            "mean": _mean([one[name] for one in each.values()]),
+            "stderr": _error([one[name] for one in each.values()]),
+        }
+        for name in next(iter(each.values()))
+    }
+    with (place / f"{TABLE}.part").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("seed", "id", "sample", "extracted", "correct"))
+        writer.writerows(rows)
+    (place / f"{TABLE}.part").replace(place / TABLE)
+    beside = place / f"{RESULT}.part"
+    beside.write_text(json.dumps({**told, "seeds": each}, indent=1) + "\n", encoding="utf-8")
+    beside.replace(place / RESULT)
+    for name, one in told.items():
+        print(f"{name}: {one['mean']:.3f} ± {one['stderr']:.3f}  ({len(each)} seeds)")
+    return place / RESULT
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return math.fsum(numbers) / len(numbers)
+
+
+def _error(numbers: Sequence[float]) -> float:
+    """Standard error of the mean; 0 of one number, of which nothing is known."""
+    if len(numbers) < 2:
+        return 0.0
+    center = _mean(numbers)
+    return math.sqrt(math.fsum((one - center) ** 2 for one in numbers) / (len(numbers) - 1) / len(numbers))

@@ -1,0 +1,70 @@
+"""A server that speaks the OpenAI protocol and is often in a bad mood. Each request's first answers fail in a way that depends on
+its words alone; every request is written to a log. Run: python moody_server.py LOG [KEY]; it prints its port."""
+
+import hashlib
+import json
+import sys
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
+
+MOODS = ("well", "busy", "broken", "not json", "no choices", "empty", "marked", "cut", "slow")
+LOG = open(sys.argv[1], "a", buffering=1)  # noqa: SIM115  as long as the process
+KEY = sys.argv[2] if len(sys.argv) > 2 else None
+LOCK, ASKED = Lock(), Counter()
+
+
+class Moody(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        words = body["messages"][-1]["content"]
+        with LOCK:
+            ASKED[words] += 1
+            time_of = ASKED[words]
+        self.asked = {"words": words[-60:], "seed": body["seed"]}
+        if KEY and self.headers["authorization"] != f"Bearer {KEY}":
+            return self.say(401, {"error": f"wrong key {self.headers['authorization']}"})
+        if "NEVER" in words:
+            return self.say(200, told("", 5, 0))
+        if "REFUSE" in words:
+            return self.say(400, {"error": "against the rules"})
+        mood = MOODS[hashlib.md5(words.encode()).digest()[0] % len(MOODS)] if time_of == 1 else "well"
+        if mood == "busy":
+            return self.say(429, {"error": "slow down"}, {"retry-after": "0.01"})
+        if mood == "broken":
+            return self.say(500, None, raw=b"<html>oops</html>")
+        if mood == "not json":
+            return self.say(200, None, raw=b'{"choices": [')
+        if mood == "no choices":
+            return self.say(200, {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}})
+        if mood == "slow":
+            time.sleep(0.02)
+        text = {"empty": "  ", "marked": "a <|END_OF_LATENT|> b"}.get(mood, f"Thought {len(words)}.")
+        return self.say(200, told(text, len(words), 3, "length" if mood == "cut" else "stop"))
+
+    def say(self, status, body, headers=None, raw=None):
+        with LOCK:
+            LOG.write(json.dumps({**self.asked, "status": status}) + "\n")
+        out = raw if raw is not None else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(out)))
+        self.end_headers()
+        self.wfile.write(out)
+
+    def log_message(self, *_):
+        pass
+
+
+def told(text, read, written, reason="stop"):
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": reason}
+    return {"choices": [choice], "usage": {"prompt_tokens": read, "completion_tokens": written}}
+
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
+print(server.server_port, flush=True)
+server.serve_forever()

@@ -1,0 +1,243 @@
+"""Every command of the published workflow, printed and run, at a size of seconds; figures and fine-tuned models at its end."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tacit.bolt import cost
+from tacit.bolt.finetune import at_least_one, majority, scores, seeds_of, tally
+from tacit.bolt.pipeline import Pipeline
+from tacit.bolt.plots import curve, envelope, plot
+from tacit.cli import app
+from tacit.errors import TacitError
+from tacit.study.runs import Run
+
+KINDS = ("latent_thoughts", "raw_repeat", "raw_fresh", "wrap_baseline", "wrap_cot")
+COMMANDS = [
+    "prepare R",
+    "synthesize latent_thoughts R",
+    "synthesize wrap_baseline R bolt.synthesis.repeats=2",
+    "synthesize wrap_cot R",
+    *(f"warm R --data {kind} --out O" for kind in KINDS),
+    "warm R --out O",
+    "infer R --out O --round 1",
+    "merge O/round-1",
+    "learn R --out O --round 1",
+    "judge R --out O --round 1",
+    "learn R --out O --round 1 --data raw_token_match_baseline",
+    "learn R --out O --round 1 --data raw_flops_match_baseline",
+    "infer R --out O --round 2",
+    "learn R --out O --round 2",
+    "finetune gsm8k R --out O --round 1 --seeds 1,2",
+    "finetune math R --out O --round 1 --seeds 1",
+    "finetune math R --out O --round 1 --data raw_token_match_baseline --seeds 1",
+    "plot O",
+]
+"""In the order of the published README; R is a recipe and O a folder."""
+
+
+def recipe_in(folder: Path) -> Path:
+    """Fifty documents, a model of one layer, thoughts that a dummy wrote."""
+    rows = [{"text": " ".join(f"Text {n} says {n * k}." for k in range(1 + n % 5))} for n in range(50)]
+    (folder / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = [{"question": f"{n}+1", "steps": [f"add 1 to {n}"], "answer": str(n + 1)} for n in range(8)]
+    (folder / "questions").mkdir()
+    for split in ("train", "valid", "test"):
+        (folder / f"questions/{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    data = folder / "data"
+    kinds = {kind: {"task.train": f"{data}/{kind}.jsonl", "method.order": "none"} for kind in KINDS}
+    kinds["latent_thoughts"] = {"task.train": f"{data}/latent_thoughts.jsonl"}
+    kinds["raw_repeat"] = {**kinds["latent_thoughts"], "method.order": "none"}
+    kinds["raw_fresh"]["task.train"] = f"{data}/train.jsonl"
+    told = {
+        "about": "a small one",
+        "model": {
+            "tiny": {"layers": 1, "hidden": 16, "heads": 2, "positions": 256},
+            "tokenizer": "bpe",
+            "vocabulary": 300,
+        },
+        "task": {"name": "rows", "train": f"{data}/corpus.jsonl", "valid": f"{data}/valid.jsonl"},
+        "method": {"name": "bolt"},
+        "train": {"steps": 2, "batch": 4, "log_every": 1, "pack": 256, "max_length": 256},
+        "eval": {"every": 1, "limit": 2, "max_tokens": 1, "best_metric": "-ppl"},
+        "bolt": {
+            "rounds": 2,
+            "start": "warm",
+            "corpus": {"source": f"{folder}/source.jsonl", "folder": str(data), "valid_every": 10, "slices": 4,
+                       "warm": [0], "corpus": [1]},
+            "synthesis": {"backend": "dummy", "shard": 4},
+            "chunking": {"mean": 2, "most": 3},
+            "warm": {"task.train": f"{data}/latent_thoughts.jsonl"},
+            "infer": {"samples": 2, "max_tokens": 6},
+            "shard": 4,
+            "judged": [1, 2],
+            "judged_limit": 2,
+            "data": {
+                **kinds,
+                "raw_token_match_baseline": {"method.order": "none"},
+                "raw_flops_match_baseline": {"method.order": "none", "train.steps": "{flops_steps}"},
+            },
+            "finetune": {
+                "task.path": str(folder / "questions"), "train.epochs": 1, "train.batch": 4, "train.warmup": 0,
+                "train.precision": "fp32", "eval.samples": 4, "eval.max_tokens": 4,
+            },
+        },
+    }  # fmt: skip
+    file = folder / "small.yaml"
+    file.write_text(yaml.safe_dump(told))
+    return file
+
+
+def tacit(words: str, recipe: Path, out: Path, capsys, mode: str) -> str:
+    told = shlex.split(words.replace(" R", f" {recipe}").replace(" O", f" {out}"))
+    capsys.readouterr()
+    app(["bolt", *told, "--mode", mode], prog_name="tacit", standalone_mode=False)
+    return capsys.readouterr().out
+
+
+def files(folder: Path) -> set[Path]:
+    return {file for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("steps")
+    return recipe_in(folder), folder / "out"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_printed_and_run(command, shared, capsys):
+    """In order: each finds what those before it have made. What is printed is a command line that tacit knows."""
+    recipe, out = shared
+    before = files(recipe.parent)
+    printed = tacit(command, recipe, out, capsys, "cat")
+    assert files(recipe.parent) == before and printed.startswith("tacit ")
+    for line in printed.splitlines():
+        words = shlex.split(line)
+        assert words[0] == "tacit" and (words[1] == "train" or words[1:3] == ["bolt", words[2]])
+    tacit(command, recipe, out, capsys, "run")
+    assert files(recipe.parent) - before or command.startswith(("merge", "judge"))
+
+
+def test_launch_is_refused_with_the_reason(shared, capsys):
+    with pytest.raises(TacitError, match="cannot talk to one yet"):
+        tacit("warm R --out O", *shared, capsys, "launch")
+    with pytest.raises(TacitError, match="did you mean raw_repeat"):
+        tacit("warm R --out O --data raw_repeats", *shared, capsys, "cat")
+
+
+def test_several_workers_are_several_lines(shared, capsys):
+    printed = tacit("infer R --out O --round 1 --workers 3", *shared, capsys, "cat").splitlines()
+    assert printed[1:4] == [f"tacit bolt work {shared[1]}/round-1 &"] * 3 and printed[4] == "wait"
+
+
+def test_the_baseline_may_spend_what_inference_and_learning_cost(shared):
+    """To half a step; and without the inference it would be fewer steps."""
+    recipe, out = shared
+    pipeline = Pipeline(recipe, [], out)
+    told = json.loads((out / "round-1/statistics.json").read_text())
+    rows = [json.loads(line) for line in (out / "round-1/thoughts.jsonl").read_text().splitlines()]
+    assert told["flops"] == sum(chunk.get("flops", 0) for row in rows for chunk in row["chunks"]) > 0
+    fields = {"method.order": "none", "train.steps": "{flops_steps}"}
+    steps = cost.matched_steps(pipeline, fields, 1)
+    assert steps == Run(out / "round-1/raw_flops_match_baseline").training[-1]["step"]
+    assert cost.matched_steps(pipeline, fields, 2) > steps > 2
+    (out / "round-1/statistics.json").write_text(json.dumps({**told, "flops": 0.0}))
+    without = cost.matched_steps(pipeline, fields, 1)
+    (out / "round-1/statistics.json").write_text(json.dumps(told))
+    assert without < steps
+
+
+def test_models_of_plain_text_are_asked_in_plain_text(shared):
+    lessons = [
+        (shared[1] / folder / "seed-1/lesson.txt").read_text()
+        for folder in ("round-1/learn-math", "raw_token_match_baseline-math")
+    ]
+    assert ["<|PRIOR_PREFIX|>" in one for one in lessons] == [True, False]
+    assert ["<|END_OF_LATENT|>" in one for one in lessons] == [True, False]
+
+
+def test_results_of_seeds_are_told_with_their_error(shared):
+    told = json.loads((shared[1] / "round-1/learn-gsm8k/finetuned.json").read_text())
+    each = [told["seeds"][seed]["accuracy"] for seed in ("1", "2")]
+    assert told["accuracy"]["mean"] == pytest.approx(sum(each) / 2)
+    assert {"maj@4", "pass@2", "pass@4"} <= told.keys()
+    table = (shared[1] / "round-1/learn-gsm8k/answers.csv").read_text().splitlines()
+    assert len(table) == 1 + 2 * 8 * 4
+    (shared[1] / "round-1/learn-gsm8k/seed-3").mkdir()
+    with pytest.raises(TacitError, match="seed-3 is not finished"):
+        tally(shared[1] / "round-1/learn-gsm8k")
+    (shared[1] / "round-1/learn-gsm8k/seed-3").rmdir()
+
+
+def test_figures(shared):
+    names = {file.name for file in plot(shared[1])}
+    assert names == {"kinds.png", "rounds.png", "finetuned-gsm8k.png", "finetuned-math.png"}
+    points = curve(Run(shared[1] / "warm"), "eval/ppl")
+    assert len(points) == 2 and 0 < points[0][0] < points[1][0]
+    assert envelope([(1, 0.2), (2, 0.1), (3, 0.4)]) == [(1, 0.2), (2, 0.2), (3, 0.4)]
+
+
+def test_nothing_to_draw(tmp_path):
+    with pytest.raises(TacitError, match="nothing to draw"):
+        plot(tmp_path)
+
+
+# -- scores -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_majority_counts_answers_that_were_found():
+    assert majority([("3", True), (None, False), (None, False), ("4", False)])
+    assert not majority([("3", True), ("4", False), ("4", False)])
+    assert not majority([(None, False)])
+
+
+@pytest.mark.parametrize(("right", "n", "k"), [(1, 4, 2), (3, 8, 4), (0, 4, 2), (8, 8, 3), (2, 5, 5)])
+def test_at_least_one_of_k_is_the_share_of_all_choices_of_k(right, n, k):
+    from itertools import combinations
+
+    answers = [(str(i), i < right) for i in range(n)]
+    each = [any(right for _, right in chosen) for chosen in combinations(answers, k)]
+    assert at_least_one(answers, k) == pytest.approx(sum(each) / len(each))
+
+
+def test_scores_of_few_samples():
+    answers = [[("1", True)] * 3 + [("2", False)], [("1", False)] * 4]
+    assert scores(answers) == {"accuracy": 0.375, "maj@4": 0.5, "pass@2": 0.5, "pass@4": 0.5}
+    assert scores([[("1", True)]]) == {"accuracy": 1.0}
+
+
+def test_seeds_are_numbers():
+    assert seeds_of("43,42") == [42, 43]
+    with pytest.raises(TacitError, match="42,x"):
+        seeds_of("42,x")
+
+
+def test_formulas_are_right_when_they_mean_the_same():
+    from tacit.example import Example
+    from tacit.tasks.math import Math, parse
+    from tacit.tasks.sources import Raw
+
+    example = parse(Raw("row 1", {"problem": "p", "solution": r"So it is \boxed{\frac{1}{2}}."}), "a")
+    assert (example.answer, example.steps) == (r"\frac{1}{2}", (r"So it is \boxed{\frac{1}{2}}.",))
+    task = Math()
+    said = [r"we get \boxed{0.5}", r"### \frac12", r"\boxed{2}", "no idea"]
+    assert [task.grade(example, text).correct for text in said] == [True, True, False, False]
+    assert not task.grade(Example(answer="3"), "").correct
+
+
+def test_the_whole_pipeline_makes_its_data_too(tmp_path, capsys):
+    """And makes nothing twice: neither the corpus, nor thoughts, nor models."""
+    recipe, out = recipe_in(tmp_path), tmp_path / "out"
+    words = ["bolt", "run", str(recipe), "bolt.rounds=1", "--out", str(out)]
+    app(words, prog_name="tacit", standalone_mode=False)
+    told = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in told] == [0, 1] and told[1]["eval/ppl"] and told[1]["infer/flops"]
+    made = {file: file.stat().st_mtime_ns for file in files(tmp_path / "data") | files(out / "warm/final")}
+    (out / "round-1/judged.json").unlink()
+    app(words, prog_name="tacit", standalone_mode=False)
+    assert {file: file.stat().st_mtime_ns for file in made} == made
+    assert (out / "round-1/judged.json").exists()

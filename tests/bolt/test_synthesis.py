@@ -1,0 +1,310 @@
+"""Thoughts from a stronger model: prompts, answers that are paid for once, a server in a bad mood, workers that die."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tacit.bolt import asking, endpoint
+from tacit.bolt.asking import STYLES, Answer, Answered, Asker, Backend, Request, judged, request
+from tacit.bolt.chunks import Chunking
+from tacit.bolt.secrets import secret
+from tacit.bolt.synthesis import Synthesis
+from tacit.bolt.synthesize import check_kind, merge, plan, work
+from tacit.errors import TacitError
+from tacit.tasks.formats import Reading, read_file
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+CHUNKING = Chunking(mean=2, most=3)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    texts = [" ".join(f"Sentence {n} of text {d}." for n in range(7)) for d in range(12)]
+    file = tmp_path / "warm.jsonl"
+    file.write_text("".join(json.dumps({"id": f"d{n}", "text": text}) + "\n" for n, text in enumerate(texts)))
+    return file
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server process; what it was asked is in its log."""
+    running = []
+
+    def start(*key):
+        command = [sys.executable, str(HERE / "moody_server.py"), str(tmp_path / "asked.log"), *key]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return f"http://127.0.0.1:{running[-1].stdout.readline().strip()}/v1"
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def rows(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def synthesized(kind, corpus, folder, settings):
+    plan(kind, corpus, folder, settings, CHUNKING)
+    work(kind, folder, settings)
+    return merge(kind, folder, settings, say=lambda _: None)
+
+
+DUMMY = Synthesis(backend="dummy", shard=3)
+
+
+# -- prompts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("style", [style for styles in STYLES.values() for style in styles])
+def test_every_prompt_shows_its_document_once_and_as_it_is(style):
+    parts = {"text": "a {prefix} {0} {{}}"} if "wrap" in style else {"prefix": "before {suffix}", "suffix": "after {x}"}
+    told = request(style, 0, **parts)
+    assert all(told.user.count(part) == 1 for part in parts.values())
+    assert bool(told.system) is (style == "latent_thoughts")
+
+
+def test_a_kind_that_there_is_not_is_refused():
+    with pytest.raises(TacitError, match="did you mean wrap_cot"):
+        check_kind("wrap_cots")
+
+
+# -- documents ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_chunk_gets_a_thought_and_the_task_rows_reads_it(corpus, tmp_path):
+    file = synthesized("latent_thoughts", corpus, tmp_path / "out", DUMMY)
+    found, given = rows(file), rows(corpus)
+    assert [row["id"] for row in found] == [row["id"] for row in given]
+    for row, one in zip(found, given):
+        assert "".join(chunk["text"] for chunk in row["chunks"]) == one["text"] == row["text"]
+        assert all(chunk["thought"] for chunk in row["chunks"]) and len(row["chunks"]) > 1
+    [first, *_] = read_file(file, Reading())
+    assert first.extra["chunks"] == found[0]["chunks"]
+
+
+def test_a_chunk_is_shown_with_the_one_before_it_alone(corpus, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(asking, "request", None)  # the one that is used is that of the module synthesize
+    from tacit.bolt import synthesize
+
+    monkeypatch.setattr(synthesize, "request", lambda *a, **parts: shown.append(parts) or request(*a, **parts))
+    for window, expected in ((1, "previous"), (None, "all"), (0, "none")):
+        shown.clear()
+        folder = tmp_path / expected
+        file = synthesized("latent_thoughts", corpus, folder, DUMMY.model_copy(update={"window": window}))
+        chunks = [chunk["text"] for chunk in rows(file)[0]["chunks"]]
+        before = {"previous": ["N/A", *chunks], "none": ["N/A"] * 9}.get(expected)
+        before = before or ["N/A", *("".join(chunks[:n]) for n in range(1, len(chunks)))]
+        assert [part["prefix"] for part in shown[: len(chunks)]] == before[: len(chunks)]
+        assert [part["suffix"] for part in shown[: len(chunks)]] == chunks
+
+
+def test_documents_are_written_anew_as_often_as_asked(corpus, tmp_path):
+    settings = DUMMY.model_copy(update={"repeats": 5})
+    found = rows(synthesized("wrap_baseline", corpus, tmp_path / "out", settings))
+    assert len(found) == 60 == len({row["id"] for row in found})
+    assert {row["style"] for row in found} == {*STYLES["wrap_baseline"]}
+    assert len({row["text"] for row in found if row["of"] == "d3"}) > 1
+    again = rows(synthesized("wrap_baseline", corpus, tmp_path / "again", settings))
+    assert again == found
+    other = rows(
+        synthesized("wrap_baseline", corpus, tmp_path / "other", settings.model_copy(update={"seed": 1, "shard": 50}))
+    )
+    assert [row["style"] for row in other] != [row["style"] for row in found]
+    with pytest.raises(TacitError, match="a chunk has one thought"):
+        plan("latent_thoughts", corpus, tmp_path / "no", settings, CHUNKING)
+
+
+def test_our_own_engine_answers_each_request_by_itself(corpus, tmp_path):
+    from tests.thinkers import thinker_of
+
+    thinker = thinker_of()
+    thinker.save_pretrained(tmp_path / "model")
+    words = [Request("", "hello", 3), Request("hello", "3+4=7", 3), Request("", "hello", 4), Request("", "h" * 2000, 0)]
+    settings = Synthesis(backend="engine", model=str(tmp_path / "model"), max_tokens=6, temperature=1.0, parallel=2)
+    from tacit.bolt.backends import Engine
+
+    engine = Engine(settings)
+
+    def told(requests):
+        found = {}
+        engine.answer(requests, found.__setitem__)
+        return [found[n] for n in range(len(requests))]
+
+    together = told(words)
+    assert together == [told([one])[0] for one in words]
+    assert together[0].tokens_out <= 6 and together[0] != together[2]
+    assert together[3].fault == "refused"  # longer than the model has positions
+
+
+# -- answers ------------------------------------------------------------------------------------------------------------
+
+
+class Scripted(Backend):
+    """Answers a request by its seed, and counts."""
+
+    def __init__(self, settings, texts):
+        super().__init__(settings)
+        self.texts, self.asked = texts, []
+
+    def answer(self, requests, on_answer):
+        for number, one in enumerate(requests):
+            self.asked.append(one)
+            on_answer(number, self.texts(one))
+
+
+def test_what_cannot_be_used_is_asked_again_and_paid_for_once(tmp_path):
+    settings = Synthesis(attempts=3, seed=0)
+    backend = Scripted(settings, lambda one: Answer("fine" if one.seed == 1 else "", tokens_out=2))
+    asker = Asker(backend, Answered(tmp_path, settings))
+    good, bad = Request("", "a", 0), Request("", "b", 7)
+    attempts = asker.ask([good, bad, good])
+    assert [[answer.fault for answer in tried] for tried in attempts] == [["empty", ""], ["empty"] * 3, ["empty", ""]]
+    assert len(backend.asked) == 5 and asker.spent.tokens_out == 10
+    again = Scripted(settings, lambda one: Answer("never asked"))
+    assert Asker(again, Answered(tmp_path, settings)).ask([good, bad, good]) == attempts
+    assert not again.asked
+    other = settings.model_copy(update={"model": "another"})
+    assert Asker(again, Answered(tmp_path, other)).ask([good])[0][-1].text == "never asked"
+
+
+def test_a_damaged_answer_is_asked_for_again(tmp_path):
+    settings = Synthesis()
+    store, one = Answered(tmp_path, settings), Request("", "a", 0)
+    store.keep(one, Answer("kept"))
+    [file] = tmp_path.rglob("*.json")
+    file.write_text(file.read_text()[:-4])
+    backend = Scripted(settings, lambda one: Answer("asked again"))
+    assert Asker(backend, store).ask([one])[0][-1].text == "asked again"
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (Answer(" a "), ""),
+        (Answer(" \n"), "empty"),
+        (Answer("x <|PRIOR_PREFIX|>"), "with a mark inside"),
+        (Answer("half", "cut off"), "cut off"),
+    ],
+)
+def test_what_is_wrong_with_an_answer(answer, fault):
+    assert judged(answer).fault == fault and bool(judged(answer).text) is not bool(fault)
+
+
+def test_a_budget_ends_the_spending_and_keeps_what_was_paid(tmp_path):
+    settings = Synthesis(price_out=1e6, budget=3)
+    store = Answered(tmp_path, settings)
+    backend = Scripted(settings, lambda one: Answer("text", tokens_out=1))
+    with pytest.raises(TacitError, match="the budget of 3 is spent"):
+        Asker(backend, store).ask([Request("", str(n), 0) for n in range(9)])
+    assert len(backend.asked) == 4 == len(list(tmp_path.rglob("*.json")))
+    with pytest.raises(ValueError, match="a budget needs prices"):
+        Synthesis(budget=3)
+
+
+# -- a server -----------------------------------------------------------------------------------------------------------
+
+
+def at(url, **more):
+    return Synthesis(url=url, key=None, model="m", shard=3, parallel=4, max_tokens=50, **more)
+
+
+def test_a_server_in_a_bad_mood(corpus, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoint, "FIRST", 0.01)
+    with corpus.open("a") as more:
+        more.write(json.dumps({"id": "silent", "text": "NEVER one. NEVER two."}) + "\n")
+        more.write(json.dumps({"id": "refused", "text": "REFUSE this."}) + "\n")
+    settings = at(server(), price_in=2.0, price_out=10.0)
+    found = rows(synthesized("latent_thoughts", corpus, tmp_path / "out", settings))
+    told = json.loads((tmp_path / "out/latent_thoughts.json").read_text())
+    left = rows(tmp_path / "out/latent_thoughts-unanswered.jsonl")
+    chunks = [chunk for row in found for chunk in row["chunks"]]
+    assert len(found) == 14 and told["answered"] + told["unanswered"] == len(chunks)
+    assert all(chunk["thought"].startswith("Thought ") for row in found[:12] for chunk in row["chunks"])
+    assert not any(chunk["thought"] for row in found[12:] for chunk in row["chunks"])
+    assert {one["id"]: one["fault"] for one in left} == {"silent": "empty", "refused": "refused"}
+    assert told["faults"] == {"empty": told["unanswered"] - 1, "refused": 1}
+    assert told["price"] == pytest.approx((told["tokens_in"] * 2 + told["tokens_out"] * 10) / 1e6) and told["price"]
+    log = rows(tmp_path / "asked.log")
+    assert len(log) > told["requests"] > len(chunks)  # busy answers cost nothing, unusable ones do
+    before = len(log)
+    for shard in (tmp_path / "out/latent_thoughts").glob("shard-*"):
+        shard.unlink()
+    assert rows(synthesized("latent_thoughts", corpus, tmp_path / "out", settings)) == found
+    # Nothing is asked again but what was refused, or was lost on the way.
+    assert len(rows(tmp_path / "asked.log")) == before
+
+
+def test_a_key_is_sent_and_never_shown(corpus, server, tmp_path, monkeypatch):
+    url = server("sesame-123")
+    settings = at(url).model_copy(update={"key": "SOME_KEY"})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SOME_KEY", raising=False)
+    with pytest.raises(TacitError, match="set the variable SOME_KEY, or write SOME_KEY="):
+        synthesized("wrap_cot", corpus, tmp_path / "a", settings)
+    monkeypatch.setenv("SOME_KEY", "wrong-key-456")
+    with pytest.raises(TacitError, match=r"status 401.*the key is wrong") as caught:
+        synthesized("wrap_cot", corpus, tmp_path / "b", settings)
+    assert "wrong-key-456" not in str(caught.value) and "***" in str(caught.value)
+    monkeypatch.delenv("SOME_KEY")
+    (tmp_path / ".env").write_text("# keys\nOTHER=1\nexport SOME_KEY='sesame-123'\n")
+    assert secret("SOME_KEY") == "sesame-123"
+    assert len(rows(synthesized("wrap_cot", corpus, tmp_path / "c", settings))) == 12
+    kept = "".join(f.read_text() for f in tmp_path.rglob("*.json*"))
+    assert "sesame-123" not in kept and "SOME_KEY" in kept
+
+
+def test_a_server_that_is_not_there_is_named(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoint, "FIRST", 0.001)
+    with pytest.raises(TacitError, match=r"127\.0\.0\.1:9/v1 did not answer in 3 attempts"):
+        synthesized("wrap_cot", corpus, tmp_path / "out", at("http://127.0.0.1:9/v1", patience=2))
+
+
+def test_requests_keep_their_distance(corpus, server, tmp_path):
+    settings = at(server(), per_minute=60 * 40)
+    start = time.perf_counter()
+    synthesized("wrap_cot", corpus, tmp_path / "out", settings)
+    asked = len(rows(tmp_path / "asked.log"))
+    assert time.perf_counter() - start >= (asked - 1) / 40
+    assert asked >= 12
+
+
+WORK = """
+import sys
+from pathlib import Path
+from tacit.bolt.synthesis import Synthesis
+from tacit.bolt.synthesize import work
+from tacit.bolt import endpoint, shards
+endpoint.FIRST = 0.01
+work("latent_thoughts", Path(sys.argv[1]), Synthesis(**eval(sys.argv[2])))
+"""
+
+
+def test_a_killed_worker_costs_nothing_twice(corpus, server, tmp_path, monkeypatch):
+    """But what was under way."""
+    monkeypatch.setattr(endpoint, "FIRST", 0.01)
+    settings = at(server(), per_minute=60 * 100)
+    folder, log = tmp_path / "out", tmp_path / "asked.log"
+    shards = plan("latent_thoughts", corpus, folder, settings, CHUNKING)
+    process = subprocess.Popen([sys.executable, "-c", WORK, str(folder), repr(settings.model_dump())], cwd=ROOT)
+    while not log.exists() or len(log.read_text().splitlines()) < 20:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = len(rows(log))
+    for claim in shards.folder.glob("*.claim"):  # as old as it will be in a minute
+        os.utime(claim, (0, 0))
+    work("latent_thoughts", folder, settings)
+    paid = [(line["words"], line["seed"]) for line in rows(log) if line["status"] == 200]
+    found = rows(merge("latent_thoughts", folder, settings, say=lambda _: None))
+    assert len(rows(log)) > before >= 20
+    assert len(paid) - len({*paid}) <= settings.parallel
+    assert found == rows(synthesized("latent_thoughts", corpus, tmp_path / "whole", settings))
