@@ -9,7 +9,7 @@ from tacit.models.scratch import Scratch
 from tacit.recipe.schema import Lora, Model
 from tacit.thinking import Thinking
 
-TEXTS = ["3+4=7 ### hello <<\n"]
+TEXTS = ["3+4=7 ### hello <<\n", "0123456789"]
 SMALL = {"layers": 2, "hidden": 16}
 
 

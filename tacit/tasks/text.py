@@ -23,6 +23,7 @@ class Text(Task):
     """Documents that ask nothing: the next token is all there is to predict."""
 
     template: Template = Template(bos=True)
+    """A text begins behind a BOS and has no words around it."""
     path: str | list[str] | None = None
     """A text file, several of them (read one behind the other), or a folder of them. Null: `hub`."""
     hub: str | None = None

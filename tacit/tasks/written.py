@@ -12,6 +12,7 @@ class Written(Task):
     """Each problem with its steps and its answer is a document, one piece behind the other."""
 
     template: Template = Template(bos=True)
+    """A text begins behind a BOS and has no words around it."""
     of: TaskChoice
     """The task, and its fields."""
 

@@ -141,7 +141,7 @@ def test_our_own_engine_answers_each_request_by_itself(corpus, tmp_path):
 
     together = told(words)
     assert together == [told([one])[0] for one in words]
-    assert together[0].tokens_out <= 6 and together[0] != together[2]
+    assert 0 < together[0].tokens_out <= 12 and together[0] != together[2]
     assert together[3].fault == "refused"  # longer than the model has positions
 
 

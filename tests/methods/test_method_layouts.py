@@ -50,9 +50,9 @@ def made(name):
     return resolve(METHODS, name, "method")(**({"actor": {"name": "cot"}} if name == "grpo" else {}))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("plain", "quiet")])
 def test_every_method_asks_what_it_learned_to_answer(name):
-    """The last prompt starts the last layout, no question is learned, and something is."""
+    """The last prompt starts the last layout, no question is learned, and something is. Texts ask nothing."""
     method, example = made(name), drawn(name)
     layout, prompt = method.layouts(example, VOCAB, None, None)["main"], method.prompt(example, VOCAB)
     assert layout.ids[: len(prompt)] == prompt.ids

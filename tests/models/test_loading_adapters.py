@@ -170,7 +170,7 @@ def test_full_training_merges_adapters(base, tmp_path):
 def test_what_cannot_be_adapted(family, lora, message):
     sizes = {"layers": 1, "hidden": 16} if family == "gru" else SMALL | {"heads": 2}
     with pytest.raises(ModelError, match=message):
-        make_thinker(Model(tiny=Scratch(family=family, **sizes), lora=lora), Thinking(), texts=["ab"])
+        make_thinker(Model(tiny=Scratch(family=family, **sizes), lora=lora), Thinking(), texts=["ab0123456789"])
 
 
 def test_named_targets_are_adapted(recwarn):

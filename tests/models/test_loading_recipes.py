@@ -194,6 +194,6 @@ def test_new_tokens_of_published_weights_start_where_the_recipe_says(tmp_path):
 
 def test_a_model_from_scratch_is_built_as_described():
     section = Model(tiny=Scratch(family="llama", layers=3, hidden=8, heads=2))
-    thinker = make_thinker(section, Thinking(), texts=["ab"])
+    thinker = make_thinker(section, Thinking(), texts=["ab0123456789"])
     assert (thinker.model.config.num_hidden_layers, thinker.model.config.vocab_size) == (3, len(thinker.tokenizer))
     assert thinker.model.config.eos_token_id == thinker.vocab.eos

@@ -77,7 +77,7 @@ def _train(made: Plan, dry: bool) -> bool:
 
 
 def _evaluate(made: Plan) -> int:
-    from tacit.evaluate import evaluate
+    from tacit.evaluate import Report, evaluate
 
     assert made.start is not None
     values = made.given.values
@@ -86,6 +86,7 @@ def _evaluate(made: Plan) -> int:
     report = evaluate(
         made.start.place, data=values["val_path"], latents=made.latents, max_tokens=made.values["eval.max_tokens"]
     )
+    assert isinstance(report, Report)
     print_accuracy(report.correct, report.n, report.cot_match)
     return 0
 

@@ -55,9 +55,10 @@ def _train(made: Plan, loaded: Loaded, folder: Path) -> int:
     if RunFolder(folder).manifest().get("status") != "finished":
         return INTERRUPTED
     if "test" in loaded.recipe.task.model_dump() and loaded.recipe.task.settings.test:
-        from tacit.evaluate import evaluate
+        from tacit.evaluate import Report, evaluate
 
         report = evaluate(folder, split="test")
+        assert isinstance(report, Report)
         print(f"Test. Accuracy: {report.accuracy}", flush=True)
     return 0
 
