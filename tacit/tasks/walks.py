@@ -8,7 +8,7 @@ has to find out. A few documents come with their thoughts, so common labels are 
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,9 @@ from tacit.tasks.sources import json_lines
 class Walks(Generated):
     """Where labels lead from a start; the steps are each label and the state behind it. valid has the labels of training, test
     has all labels equally often."""
+
+    wordings: ClassVar[int] = 1
+    """A walk is its words."""
 
     template: Template = Template(
         kind="symbolic", question="{question}", step="{step}", cue="", answer="{answer}", bos=True
