@@ -3,45 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from tacit.compat.values import count, natural, number, one_of, positive, whole
 from tacit.quiet.roles import SHARINGS
-from tacit.registry import nearest
-
-
-def whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("a whole number is expected") from None
-
-
-def number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("a number is expected") from None
-
-
-def count(text: str) -> int:
-    if (value := whole(text)) < 1:
-        raise ValueError("a whole number above 0 is expected")
-    return value
-
-
-def natural(text: str) -> int:
-    if (value := whole(text)) < 0:
-        raise ValueError("a whole number from 0 on is expected")
-    return value
 
 
 def share(text: str) -> float:
     if not 0 <= (value := number(text)) < 1:
         raise ValueError("a number from 0 to below 1 is expected")
-    return value
-
-
-def positive(text: str) -> float:
-    if (value := number(text)) <= 0:
-        raise ValueError("a number above 0 is expected")
     return value
 
 
@@ -55,15 +23,6 @@ def yes(text: str) -> bool:
 def run_or_yes(text: str) -> bool | str:
     """True: the run that the same options make; anything else is a folder."""
     return yes(text) if text.lower() in ("true", "false") else text
-
-
-def one_of(*names: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"one of {', '.join(names)} is expected{nearest(text, names)}")
-        return text
-
-    return read
 
 
 def groups(text: str) -> str:
