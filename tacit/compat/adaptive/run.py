@@ -12,33 +12,28 @@ from typing import TYPE_CHECKING
 
 from tacit.compat.adaptive.plan import FOLDERS, as_file, plan
 from tacit.compat.adaptive.variables import from_environment
+from tacit.compat.outcome import INTERRUPTED, exit_code
 from tacit.errors import TacitError
 
 if TYPE_CHECKING:
     from tacit.recipe import Loaded
 
 DRY, TINY, RESUME = "--dry-run", "--tiny", "resume"
-INTERRUPTED = 130
 
 
 def main(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Run a command line; the exit code."""
-    from tacit.train.stopping import Interrupted
-
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # our own sentence says what of its retries matters
     rest = [word for word in words if word not in (DRY, TINY)]
-    try:
-        if rest[:1] == [RESUME]:
+    goes_on = rest[:1] == [RESUME]
+
+    def run() -> int:
+        if goes_on:
             folder = _resume(rest[1:], environment, DRY in words)
         else:
             folder = _begin(rest, environment, DRY in words, TINY in words)
-    except Interrupted as stop:
-        print(f"{stop}, or with scripts/resume_{rest[-1] if rest[:1] == [RESUME] else rest[0]}.bash", file=sys.stderr)
-        return INTERRUPTED
-    except TacitError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0 if folder is None or _finished(folder) else INTERRUPTED
+        return 0 if folder is None or _finished(folder) else INTERRUPTED
+
+    return exit_code(run, f", or with scripts/resume_{(rest or ['sft'])[-1 if goes_on else 0]}.bash")
 
 
 def _begin(words: Sequence[str], environment: Mapping[str, str], dry: bool, tiny: bool) -> Path | None:

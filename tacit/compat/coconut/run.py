@@ -1,35 +1,28 @@
 """The published training command: an argument file becomes a recipe, which is printed, trained and evaluated. A file whose start
 is not there yet makes it first, by the argument file beside it that does so."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tacit.compat.coconut.plan import BASE, Plan, judged, plan
+from tacit.compat.outcome import INTERRUPTED, exit_code
 from tacit.errors import TacitError
 
 PROGRAM = "scripts/run.py"
 DRY = "--dry-run"
-INTERRUPTED = 130
 
 
 def main(words: Sequence[str]) -> int:
     """Run a command line; the exit code."""
-    from tacit.train.stopping import Interrupted
 
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # our own sentence says what of its retries matters
-    files = [word for word in words if word != DRY]
-    try:
+    def run() -> int:
+        files = [word for word in words if word != DRY]
         if len(files) != 1 or files[0].startswith("-"):
             raise TacitError(f"usage: python {PROGRAM} ARGS.yaml [{DRY}]")
         return _run(Path(files[0]), DRY in words)
-    except Interrupted as stop:
-        print(f"{stop} (or with the same command)", file=sys.stderr)
-        return INTERRUPTED
-    except TacitError as error:
-        print(error, file=sys.stderr)
-        return 1
+
+    return exit_code(run)
 
 
 def _run(file: Path, dry: bool) -> int:

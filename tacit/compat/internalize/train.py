@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,25 +9,14 @@ from typing import Any
 
 from tacit.compat.internalize.options import TRAIN, parse
 from tacit.compat.internalize.plan import PROGRAM, Plan, plan
+from tacit.compat.outcome import INTERRUPTED, exit_code
 from tacit.errors import TacitError
 from tacit.recipe import Loaded
-
-INTERRUPTED = 130
 
 
 def main(words: Sequence[str]) -> int:
     """Run a command line; the exit code."""
-    from tacit.train.stopping import Interrupted
-
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # our own sentence says what of its retries matters
-    try:
-        return _run(words)
-    except Interrupted as stop:
-        print(f"{stop} (or with the same command)", file=sys.stderr)
-        return INTERRUPTED
-    except TacitError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return exit_code(lambda: _run(words))
 
 
 def _run(words: Sequence[str]) -> int:

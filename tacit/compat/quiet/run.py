@@ -5,27 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tacit.compat.outcome import INTERRUPTED, exit_code
 from tacit.compat.quiet.command import Command, read, refuse
 from tacit.compat.quiet.plan import BASE, Plan, folder, plan, refused
-from tacit.errors import TacitError
 from tacit.recipe import Loaded, load
 from tacit.recipe.faults import FaultyRecipe
-
-INTERRUPTED = 130
 
 
 def main(words: Sequence[str]) -> int:
     """Run a command line; the exit code."""
-    from tacit.train.stopping import Interrupted
-
-    try:
-        return _run(read(words))
-    except Interrupted as stop:
-        print(f"{stop} (or with the same command)", file=sys.stderr)
-        return INTERRUPTED
-    except TacitError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return exit_code(lambda: _run(read(words)))
 
 
 def resolved(command: Command) -> tuple[list[Plan], Loaded]:
