@@ -47,6 +47,8 @@ class QuietStar(Method):
     join: Literal["after", "add", "mix"] = "after"
     """after: the prediction is what stands behind the thought. add: logits of the text alone are added to it. mix: a learned
     gate goes from the text alone, where it starts, to what stands behind the thought."""
+    one_mark: bool = False
+    """One token opens a thought and closes it."""
     marks_scale: float | None = Field(default=None, gt=0)
     """The two marks have vectors of their own, which take steps so many times larger than other weights. Left out: they are
     tokens like others."""
@@ -97,7 +99,7 @@ class QuietStar(Method):
         return Thinking(aside=aside)
 
     def route(self) -> Route:
-        return Route(self.length, self.ahead, self.reread, self.reread_step, self.apart)
+        return Route(self.length, self.ahead, self.reread, self.reread_step, self.one_mark, self.apart)
 
     def banned(self, thinker: "Thinker") -> "Tensor | None":
         """Tokens that are no thoughts."""

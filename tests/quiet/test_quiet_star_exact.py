@@ -31,6 +31,7 @@ METHODS = {
     "read again, apart": {"reread": True, "apart": 20, "echo": 0.3},
     "read again one further": {"reread": True, "reread_step": 1},
     "apart, two ahead": {"apart": 20, "ahead": 2},
+    "one mark": {"one_mark": True, "reread": True},
     "several ahead": {"ahead": 3, "reread": True, "join": "add"},
     "original": {
         "ahead": 3,
@@ -85,7 +86,8 @@ def near(count: int, window: int | None) -> torch.Tensor:
 def one_thought(thinker, method: QuietStar, ids: list[int], i: int, tokens: list[int], shift: int = 0):
     """Log-probability of the tokens and of what comes next, and the loss of an echo: behind token i, alone."""
     vocab, aside, R = thinker.vocab, thinker.aside, len(tokens)
-    column = [*ids[: i + 1], vocab.open, *tokens, vocab.close]
+    close = vocab.open if method.one_mark else vocab.close
+    column = [*ids[: i + 1], vocab.open, *tokens, close]
     apart = method.apart or 0
     positions = [*range(i + 1), *(i + 1 + apart + t + shift for t in range(R + 2))]
     marks = {}

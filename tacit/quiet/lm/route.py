@@ -18,6 +18,8 @@ class Route(NamedTuple):
     """Whether token i is read again behind the thought."""
     reread_step: int = 0
     """At position i plus this."""
+    one_mark: bool = False
+    """The opening mark closes a thought too."""
     apart: int | None = None
     """Thoughts stand at positions of their own, shifted by this; otherwise they follow token i, and the text follows them."""
 

@@ -159,7 +159,7 @@ def _marks(thinker: "Thinker", number: int, cells: Cells) -> Tensor:
 
 def _ending(thinker: "Thinker", text: Text, cells: Cells, route: Route) -> Tensor:
     """(B, P, n, E): the closing mark, and the true tokens behind it."""
-    mark = _marks(thinker, 1, cells)
+    mark = _marks(thinker, 0 if route.one_mark else 1, cells)
     if not route.true:
         return mark
     where = cells.at[..., None] + torch.tensor(route.true, device=cells.at.device)
