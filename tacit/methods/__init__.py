@@ -14,5 +14,6 @@ METHODS: dict[str, object] = {
     "distill": "tacit.methods.distill:Distill",
     "grpo": "tacit.methods.grpo:Grpo",
     "plain": "tacit.methods.plain:Plain",
+    "gaussian": "tacit.methods.gaussian:Gaussian",
     "quiet": "tacit.methods.quiet:Quiet",
 }

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as padded
 
+from tacit.errors import DataError
+from tacit.example import Encoded
 from tacit.methods.base import Lesson
 from tacit.train.chance import generators
 
-THOUGHTS, DROPOUT = 1 << 40, 1 << 41
-"""Set the random numbers of thoughts and of dropout apart from those of a seed's layouts."""
+THOUGHTS, DROPOUT, STATES = 1 << 40, 1 << 41, 1 << 42
+"""Set the random numbers of thoughts, of dropout and of drawn states apart from those of a seed's layouts."""
 
 
 @dataclass
@@ -37,6 +39,15 @@ def texts(rows: Sequence[Sequence[int]], pad: int) -> Texts:
     for number, row in enumerate(rows):
         ids[number, : len(row)], keep[number, : len(row)] = row, True
     return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(keep[:, 1:].sum()))
+
+
+def refuse_questions(encoded: Sequence[Encoded]) -> None:
+    asked = next((row for row in encoded if row.cue or row.steps), None)
+    if asked is not None:
+        raise DataError(
+            f"{asked.id or 'example'} is a question, and thoughts before every token belong to plain text; take a task of "
+            "texts, such as text"
+        )
 
 
 def aligned(lessons: Sequence[Lesson], pad: int) -> list[Lesson]:
@@ -72,14 +83,19 @@ def kept(lessons: Sequence[Lesson], width: int, dropped: float) -> Tensor:
     return (_numbers(lessons, DROPOUT, width) >= dropped).float() / (1.0 - dropped)
 
 
-def _numbers(lessons: Sequence[Lesson], kind: int, *shape: int) -> Tensor:
-    """Uniform random numbers (S, C, …). They belong to a seed, an example and an epoch, and so depend neither on what else is in
-    the batch nor on how it is padded, nor on which models are side by side."""
+def normals(lesson: Lesson, samples: int, width: int) -> Tensor:
+    """Standard normal random numbers (C, T, width) for states that are drawn."""
+    return _numbers([lesson], STATES, samples, width, normal=True)[0]
+
+
+def _numbers(lessons: Sequence[Lesson], kind: int, *shape: int, normal: bool = False) -> Tensor:
+    """Uniform or normal random numbers (S, C, …). They belong to a seed, an example and an epoch, and so depend neither on what
+    else is in the batch nor on how it is padded, nor on which models are side by side."""
     of_models = []
     for lesson in lessons:
         view = lesson.views["main"]
         found = np.empty((lesson.rows, view.ids.shape[1] - 1, *shape), dtype=np.float32)
         for row, rng in enumerate(generators(lesson.seed + kind, lesson.picks)):
-            rng.random(dtype=np.float32, out=found[row])
+            (rng.standard_normal if normal else rng.random)(dtype=np.float32, out=found[row])
         of_models.append(torch.from_numpy(found).transpose(0, 1).flatten(0, 1).to(view.ids.device))
     return torch.stack(of_models)

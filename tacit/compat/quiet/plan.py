@@ -17,9 +17,14 @@ BLOCKS = 6972
 CURRICULUM, DECAY = 10, 0.99996
 """Where the length curriculum begins, and how much of it is left after ten rows."""
 WAITING = "thoughts of transformers (quietdiscreteT) are a method of their own, which is not offered yet"
-HISTORIC = (
-    "stochastic hidden states (rgruhtilda) could not be built any more by the published code, and are not offered"
-)
+GAUSSIAN = {
+    "rgruhtilda": ("candidate", "score"),
+    "rgruhtildar": ("candidate", "pathwise"),
+    "rgruh": ("state", "score"),
+    "rgruhr": ("state", "pathwise"),
+    "rgrui": ("nothing", "pathwise"),
+}
+"""The kinds of model with drawn states: what is drawn, and how that is learned."""
 Options = Mapping[str, Any]
 
 
@@ -60,9 +65,7 @@ def plan(options: Options, same_widths: bool) -> Plan:
     elif kind in ("T", "quietdiscreteT"):
         _transformer(made, options)
     else:
-        made.later = HISTORIC
-        made.put("method", name="plain")
-        made.put("model.tiny", family="gru", hidden=options["model_hidden_dim"])
+        _gaussian(made, options, *GAUSSIAN[kind])
     return made
 
 
@@ -223,6 +226,23 @@ def _one_network(made: Plan, options: Options) -> None:
     made.put("method", drops_last=options["legacy"] and onward)
 
 
+def _gaussian(made: Plan, options: Options, drawn: str, gradient: str) -> None:
+    head = "linear" if options["linear_lm_head"] else "mlp"
+    made.put("model.tiny", family="gaussian", hidden=options["model_hidden_dim"], head=head)
+    made.put("model.tiny.gaussian", drawn=drawn)
+    made.put("method", name="gaussian", samples=options["trice_samples"], gradient=gradient)
+    made.put("method.objective", nll=options["nll_loss_beta"], learned=options["train_nll_num"])
+    if gradient == "pathwise":
+        return
+    made.put("method", ahead=options["n_tokens_ahead"])
+    made.put(
+        "method.objective",
+        policy=options["policy_loss_beta"] if options["trice_samples"] > 1 else 0.0,
+        baseline=options["baseline"],
+        only_positive=options["only_positive"],
+    )
+
+
 def _transformer(made: Plan, options: Options) -> None:
     made.put(
         "model.tiny",
@@ -282,7 +302,7 @@ def folder(values: Mapping[str, Any], runs: Path = Path("runs/quiet")) -> Path:
     kind = (
         "plain"
         if values.get("model.tiny.roles.thinks") is False
-        else values.get("model.tiny.roles.join", "transformer")
+        else values.get("model.tiny.roles.join", "states" if "model.tiny.gaussian.drawn" in values else "transformer")
     )
     return runs / f"{kind}-{values.get('model.tiny.hidden')}-{digest}-seed{values['train.seed']}"
 
