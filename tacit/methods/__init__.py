@@ -16,4 +16,5 @@ METHODS: dict[str, object] = {
     "plain": "tacit.methods.plain:Plain",
     "gaussian": "tacit.methods.gaussian:Gaussian",
     "quiet": "tacit.methods.quiet:Quiet",
+    "quiet_star": "tacit.methods.quiet_star:QuietStar",
 }

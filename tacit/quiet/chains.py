@@ -17,7 +17,7 @@ from tacit.example import Encoded
 from tacit.methods.base import Lesson, Loss
 from tacit.quiet.drawn import GaussianForCausalLM
 from tacit.quiet.objective import Values, log_mean, losses
-from tacit.quiet.texts import Texts, normals, stacked, texts
+from tacit.quiet.texts import normals, stacked, texts
 
 if TYPE_CHECKING:
     from tacit.methods.gaussian import Gaussian
@@ -28,7 +28,7 @@ def learn(method: "Gaussian", model: GaussianForCausalLM, lesson: Lesson, counts
     """The loss of a lesson, as of the cells of a text: a place is a cell, and its chains are the thoughts there."""
     view, goal = lesson.views["main"], method.objective
     ids, real = stacked([view])
-    read = model.read(ids[0, :, :-1], _noise(lesson, view, method.samples, model), method.gradient == "pathwise")
+    read = model.read(ids[0, :, :-1], _noise(lesson, method.samples, model), method.gradient == "pathwise")
     like = model.score(read.hidden, ids[0, :, 1:])
 
     def by_place(rows: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def measure(thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples:
         lesson = Lesson({"main": view}, len(rows), picks=[(0, start + n) for n in range(len(rows))])
         inputs, targets = view.ids[:, :-1], view.ids[:, 1:]
         real = view.keep[:, 1:].T[..., None].double()
-        like = model.score(model.read(inputs, _noise(lesson, view, samples, model)).hidden, targets) * real
+        like = model.score(model.read(inputs, _noise(lesson, samples, model)).hidden, targets) * real
         steady = model.score(model.read(inputs).hidden, targets) * real
         found = {"nll": -like.mean(-1).sum(), "steady_nll": -steady.sum(), "places": real.sum()}
         if samples > 1:
@@ -84,7 +84,5 @@ def measure(thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples:
     return {name: value / places for name, value in numbers.items()} | {"places": places}
 
 
-def _noise(lesson: Lesson, view: Texts, samples: int, model: GaussianForCausalLM) -> Tensor:
-    """(L, B, T, H)."""
-    numbers = normals(lesson, samples, model.config.hidden_size).to(model.dtype)
-    return numbers.unflatten(0, (view.ids.shape[1] - 1, lesson.rows))
+def _noise(lesson: Lesson, samples: int, model: GaussianForCausalLM) -> Tensor:
+    return normals(lesson, samples, model.config.hidden_size).to(model.dtype)

@@ -57,7 +57,7 @@ def written(thinker, method: Gaussian, given) -> Tensor:
     """The loss of a lesson, chain by chain."""
     model, view, T = thinker.model, given.views["main"], method.samples
     H, L = model.config.hidden_size, view.ids.shape[1] - 1
-    noise = normals(given, T, H).double().view(L, given.rows, T, H)
+    noise = normals(given, T, H).double()
     rows, entropies = [], []
     for text in range(given.rows):
         for chain in range(T):
