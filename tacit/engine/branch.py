@@ -18,7 +18,10 @@ from tacit.errors import ModelError
 if TYPE_CHECKING:
     from tacit.engine.stream import AttentionStream, Read
 
-COST = "so each column is compared with all others under a mask, which costs time and memory of (T + C · n) for each instead of T + n"
+COST = (
+    "so every column is compared with all T columns of the text and all C · n of the cells, under a mask, which costs time and "
+    "memory of C · n · (T + C · n) instead of C · n · (T + n)"
+)
 
 
 class AttentionBranch:
@@ -33,7 +36,7 @@ class AttentionBranch:
         self.counts: list[int] = []
         """How many columns of each cell the reads had so far, as long as all cells read equally many."""
         if why is None:
-            order = at.argsort(1, stable=True)
+            order = at.argsort(dim=1, stable=True)
             ascending = bool((at[:, 1:] >= at[:, :-1]).all())
             self.order = None if ascending else order  # (B, C)
             keep = None if trunk.keep is None or bool(trunk.keep.all()) else trunk.keep
@@ -132,7 +135,9 @@ def why_dense(trunk: "AttentionStream") -> str | None:
     door = trunk.door
     mode = bool(door.body.training)
     if mode not in door.verdicts:
-        door.verdicts[mode] = _try(trunk) if door.attention == "sdpa" else f"the model's attention is {door.attention!r}"
+        door.verdicts[mode] = (
+            _try(trunk) if door.attention == "sdpa" else f"the model's attention is {door.attention!r}"
+        )
     return door.verdicts[mode]
 
 
@@ -154,8 +159,12 @@ def _try(trunk: "AttentionStream") -> str | None:
         if gap <= torch.finfo(door.dtype).eps ** 0.5 * size:
             return None
         why = f"two-part attention and a dense mask differ by {gap:.3g} on {type(body).__name__}"
-    except (NotInTwoParts, TypeError, ValueError, AttributeError) as error:
+    except NotInTwoParts as error:
         why = f"{type(body).__name__} cannot attend in two parts: {error}"
+    except TypeError as error:  # how Python says that a function does not know an argument
+        if TWO_PART not in str(error):
+            raise
+        why = f"{type(body).__name__} does not hand on to its layers what it is given"
     finally:
         for module, training in modes.items():
             module.training = training

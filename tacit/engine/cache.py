@@ -133,6 +133,9 @@ class Apart(DynamicLayer):
     """One layer of a branch: a text that stays as it is, and beside it what every read has brought, each in a tensor of its own
     (B, heads, C, n, D). A read is given its own columns; attention finds the others here."""
 
+    keys: Tensor
+    values: Tensor
+
     def __init__(self, layer: Columns, cells: int):
         super().__init__()
         self.cells = cells

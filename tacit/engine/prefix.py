@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tacit.engine import masks
 
-SCORES = {"cpu": 2**18}
+SCORES = {"cpu": 2**19}
 """How many scores are at hand at once: on a CPU those that its cache holds, elsewhere enough to be busy with."""
 MANY = 2**24
 
@@ -75,9 +75,9 @@ class Prefix:
         keys = slice(block.keys.start + block.sure, block.keys.stop)
         if keys.start < keys.stop:
             seen = masks.between(self.at[:, block.cells], first, self.keep, keys)  # (B, c, 1 or n, K)
-            B, c, n, K = seen.shape
-            open_ = scores.view(B, heads, c, -1, n, scores.shape[-1])[..., block.sure :]
-            open_.masked_fill_(~seen[:, None, :, None], -torch.inf)
+            B, c, n, _ = seen.shape
+            unsure = scores.view(B, heads, c, -1, n, scores.shape[-1])[..., block.sure :]
+            unsure.masked_fill_(~seen[:, None, :, None], -torch.inf)
         return scores
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,7 +104,7 @@ class Prefix:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Of scaled queries, keys and values. `lse` (B, H, C, M, 1): the logarithm of the sum over all columns that a query
         sees, here and elsewhere. `slope` (B, H, C, M, D): the gradient of the output, and `mean` its product with the output."""
-        B, H, C, M, _ = query.shape
+        B, H, _, M, _ = query.shape
         flat, steep, level, middle = (each.flatten(0, 1) for each in (query, slope, lse, mean))
         found = torch.empty_like(flat)
         for_keys, for_values = torch.zeros_like(keys), torch.zeros_like(values)
@@ -112,8 +112,8 @@ class Prefix:
             mine, theirs, log, centre = (each[:, block.cells].flatten(1, 2) for each in (flat, steep, level, middle))
             k, v = keys[:, block.keys], values[:, block.keys]
             weight = self.hide(torch.baddbmm(log, mine, k.transpose(1, 2), beta=-1), block, H).exp_()
-            for_values[:, block.keys].baddbmm_(weight.transpose(1, 2), theirs)
+            for_values[:, block.keys] += torch.bmm(weight.transpose(1, 2), theirs)
             change = torch.baddbmm(centre, theirs, v.transpose(1, 2), beta=-1).mul_(weight)
-            for_keys[:, block.keys].baddbmm_(change.transpose(1, 2), mine)
+            for_keys[:, block.keys] += torch.bmm(change.transpose(1, 2), mine)
             found[:, block.cells] = torch.bmm(change, k).unflatten(1, (-1, M))
         return found.unflatten(0, (B, H)), for_keys, for_values

@@ -69,8 +69,7 @@ class RecurrentBranch:
     def __init__(self, door: Door, states: Tensor):
         self.door = door
         self.states = states  # (B, C, L, S)
-
-    dense = None
+        self.dense: str | None = None
 
     def read(
         self,

@@ -40,7 +40,9 @@ class Plan:
     windows: dict[str, int | None]
     served: set[int] = field(default_factory=set)
 
-    def attend(self, index: int, query: Tensor, key: Tensor, scaling: float) -> Tensor:
+    def attend(self, index: int | None, query: Tensor, key: Tensor, scaling: float) -> Tensor:
+        if index is None:
+            raise NotInTwoParts("its layers have no numbers")
         layer, kind = self.layers[index], self.kinds[index]
         if not layer.own or layer.own[-1][0] is not key:
             raise NotInTwoParts("its layers do not attend to what they put into the cache")
@@ -62,7 +64,9 @@ def attention(
         if given.get(name) is not None:
             raise NotInTwoParts(f"its attention changes the scores ({name})")
     scaling = given.get("scaling")
-    out = plan.attend(module.layer_idx, query, key, query.shape[-1] ** -0.5 if scaling is None else scaling)
+    out = plan.attend(
+        getattr(module, "layer_idx", None), query, key, query.shape[-1] ** -0.5 if scaling is None else scaling
+    )
     return out, None
 
 
@@ -84,7 +88,7 @@ class TwoPart(torch.autograd.Function):
         window: int | None,
         *own: Tensor,
     ) -> Tensor:
-        B, H, C, n, _ = own[-1].shape
+        _, H, _, n, _ = own[-1].shape
         ctx.scaling, ctx.prefix, ctx.window, ctx.dtype = scaling, prefix, window, query.dtype
         with torch.autocast(query.device.type, enabled=False):
             packed = _packed(query, H, n)
