@@ -79,6 +79,7 @@ class RecurrentBranch:
         layers: bool = False,
         positions: Tensor | None = None,
     ) -> Read:
+        """A recurrent state knows no positions."""
         _refuse(layers)
         B, _, H = embeds.shape
         C = self.states.shape[1]

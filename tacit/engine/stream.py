@@ -64,7 +64,7 @@ class Branch(Protocol):
         positions: Tensor | None = None,
     ) -> Read:
         """(B, W, E) -> hidden (B, W, H). `cells` (W,) says which continuation each column belongs to, in ascending order;
-        a cell's columns follow each other. `positions` (B, W): others than those behind what the cell has read."""
+        a cell's columns follow each other, at positions of their own (B, W) if these are given."""
         ...
 
 
