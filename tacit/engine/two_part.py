@@ -170,9 +170,8 @@ def _seen(
 def _scores(query: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
     """(…, M, D), (…, N, D) -> (…, M, N). Where there is one key for each cell, sums of products are faster than many tiny
     matrix products, here as in the two functions below."""
-    if keys.shape[-2] == 1:
-        return (query * keys).sum(-1, keepdim=True)
-    scores = query @ keys.transpose(-1, -2)
+    single = keys.shape[-2] == 1
+    scores = (query * keys).sum(-1, keepdim=True) if single else query @ keys.transpose(-1, -2)
     if mask is not None:
         scores.unflatten(-2, (-1, len(mask))).masked_fill_(~mask, -torch.inf)
     return scores

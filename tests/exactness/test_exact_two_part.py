@@ -59,6 +59,7 @@ CASES = {
     "mixed, pads on the left": Case(MIXED, align="right"),
     "pads on the right": Case([[3, 2, 6], [6, 1, 1], [0, 5, 8]]),
     "many columns": Case(MIXED, (3, 1, 2), align="right"),
+    "one, then many": Case(MIXED, (1, 1, 2, 1, 4), align="right"),
     "all at once": Case(IN_ORDER, (7,), align="right"),
     "positions of their own": Case([[0, 3, 8]] * 3, (1, 2), SHORT, shift=40),
 }
