@@ -33,6 +33,7 @@ class AsideParts(nn.Module):
             self.mixer = Mixer(door.width, aside.mixer_width or door.width).to(door.device, kept)
         self.cast = aside.cast
         self.roles = nn.ModuleDict({role: Role(door, kind, aside.cast) for role, kind in aside.cast.own.items()})
+        self._doors: dict[str, Door] = {}
         if aside.cast.base == "fixed":
             door.model.requires_grad_(False)
         self.levels = nn.Parameter(torch.zeros(aside.levels, door.embedding_width)) if aside.levels else None
@@ -42,12 +43,14 @@ class AsideParts(nn.Module):
             self.marks = nn.Parameter(marks.to(kept) / self.scale)
 
     def door(self, role: str, door: Door) -> Door:
-        """The model as it is in a role."""
+        """The model as it is in a role. The same door every time, since it remembers what was found out about its body."""
         player = self.cast.player(role)
         if player == "base":
             return door
-        body: Any = self.roles[player].body
-        return replace(door, body=body, table=body.get_input_embeddings())
+        if player not in self._doors:
+            body: Any = self.roles[player].body
+            self._doors[player] = replace(door, body=body, table=body.get_input_embeddings(), verdicts={})
+        return self._doors[player]
 
     def mark(self, number: int) -> Tensor:
         """(E,) the vector of the opening mark (0) or the closing one (1)."""
