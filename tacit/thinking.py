@@ -52,6 +52,8 @@ class Aside(Settings):
     larger than those of other weights. Left out: they are tokens like others."""
     cast: Cast = Cast()
     """Which roles have weights of their own."""
+    guess: bool = False
+    """A guess, from the state at a place, of what thinking there is worth."""
     levels: int = Field(default=0, ge=0)
     """Strengths of the base model that thoughts are told, by a vector added to the opening mark; 0: they are told nothing."""
 
