@@ -73,6 +73,11 @@ class Prompted(Method):
             )
         return self
 
+    def letters(self) -> str:
+        from tacit.quiet.prompted.prompts import load
+
+        return "" if self.preface is None else load(self.preface).written()
+
     def thinking(self) -> Thinking:
         return Thinking(aside=Aside(cast=self.cast, guess=self.decide is not None))
 

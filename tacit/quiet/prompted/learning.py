@@ -38,7 +38,7 @@ class Acted(NamedTuple):
     think: Tensor
     """(B, K) whether there is a thought."""
     thoughts: list[list[list[Thought]]]
-    """T of each of these places; none of others."""
+    """T of each of these places, and empty ones of others."""
     base: Tensor
     """(B, K) what the text alone predicts of the next token, as log-probability."""
 
@@ -114,8 +114,7 @@ def _thoughts(
     # Places with thoughts first, and of each text as many columns as the text with most of them needs.
     some = (~think).long().argsort(dim=1, stable=True)[:, : int(think.sum(1).max())]
     at, real = acted.places.at.gather(1, some), (acted.places.weight * think).gather(1, some)
-    filler = [Thought(())] * method.samples
-    thoughts = [[acted.thoughts[b][k] or filler for k in row] for b, row in enumerate(some.tolist())]
+    thoughts = [[acted.thoughts[b][k] for k in row] for b, row in enumerate(some.tolist())]
     found = understand(thinker, read, at, thoughts, method.ahead)
     ended = torch.tensor([[[one.ended for one in several] for several in row] for row in thoughts], device=at.device)
     length = torch.tensor(

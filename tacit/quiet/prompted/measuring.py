@@ -12,7 +12,7 @@ from tacit.quiet.measuring import Seen, summed
 from tacit.quiet.prompted.deciding import KINDS, by_kind, kinds, means_by_kind, wanted
 from tacit.quiet.prompted.learning import act, at_places
 from tacit.quiet.prompted.prompts import in_ids
-from tacit.quiet.prompted.thinking import Thought, nothing, readers, understand
+from tacit.quiet.prompted.thinking import nothing, readers, understand
 from tacit.quiet.texts import texts
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def look(
         # Half the batch away: another text, or another part of the same one.
         half, found = max(1, len(cells) // 2), []
         for shift in (0, half):
-            thoughts = [[[Thought(())] * samples for _ in row] for row in acted.thoughts]
+            thoughts = [list(row) for row in acted.thoughts]
             for number, (b, k) in enumerate(cells):
                 other, place = cells[(number + shift) % len(cells)]
                 thoughts[b][k] = acted.thoughts[other][place]

@@ -47,8 +47,8 @@ def banned(thinker: "Thinker") -> tuple[int, ...]:
 def draw(
     method: "Prompted", thinker: "Thinker", words: Words, lesson: Lesson, at: Tensor, where: Tensor, samples: int
 ) -> list[list[list[Thought]]]:
-    """`samples` thoughts at those of the places `at` (B, K) that `where` (B, K) names; elsewhere none. Which are drawn depends
-    on a text's number, the place, and nothing else."""
+    """`samples` thoughts at those of the places `at` (B, K) that `where` (B, K) names, and empty ones elsewhere. Which are
+    drawn depends on a text's number, the place, and nothing else."""
     ids, vocab = lesson.views["main"].ids.tolist(), thinker.vocab
     longest = len(words.prompt) + len(ids[0]) + method.longest + 2 + method.ahead
     if thinker.door.limit is not None and longest > thinker.door.limit:
@@ -74,10 +74,10 @@ def draw(
         logprobs=False,
     )
     done = complete(playing(thinker, "reasoner"), prompts, rule, slots=method.slots, draws=draws)
-    found: list[list[list[Thought]]] = [[[] for _ in row] for row in places]
-    for (b, k), one in zip(cells, done):
+    found = [[[Thought(())] * samples for _ in row] for row in places]
+    for n, ((b, k), one) in enumerate(zip(cells, done)):
         ended = one.stopped == "stop"
-        found[b][k].append(Thought(tuple(one.ids[:-1] if ended else one.ids), ended))
+        found[b][k][n % samples] = Thought(tuple(one.ids[:-1] if ended else one.ids), ended)
     return found
 
 
