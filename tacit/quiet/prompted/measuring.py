@@ -75,7 +75,8 @@ def measure(
     by kind of token too, what is gained there as a mean over all places (`decided_gain`), and what as many thoughts at places
     drawn blindly would gain (`blind_gain`), which is always thinking and never thinking mixed at the same cost."""
     looked = list(look(method, thinker, encoded, batch, samples))
-    found, sums = summed(one.seen for one in looked), dict.fromkeys(("helps", "share", "decided_gain"), 0.0)
+    found = summed(one.seen for one in looked)
+    sums: dict[str, float] = {}
     for seen, thinks, which in looked:
         assert seen.null is not None
         gain = seen.like.mean(-1) - seen.null
