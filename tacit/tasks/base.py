@@ -68,8 +68,17 @@ class Task(Settings, ABC):
             gold = example.answer
         return Grade(found is not None and equal(self.extractor, found, gold), found, self.extractor)
 
-    def choices(self, example: Example) -> tuple[str, str] | None:
-        """The two answers a question offers, in an order that does not tell which is right; None for open questions."""
+    def choices(self, example: Example) -> Sequence[str] | None:
+        """The answers a question offers, in an order that does not tell which is right; None for open questions."""
+        return None
+
+    def in_words(self, example: Example) -> Sequence[Example] | None:
+        """Where a question shows its choices: the question without them, once with the words of each choice as its answer,
+        in their order. None where nothing is shown."""
+        return None
+
+    def alphabet(self) -> str | None:
+        """Characters that answers to open questions consist of, where these are a closed set, such as digits; None: any."""
         return None
 
     def kind(self, example: Example) -> str | None:
