@@ -169,7 +169,7 @@ def hub_splits(path: str, config: str | None, revision: str | None = None) -> li
     from datasets import get_dataset_split_names
 
     try:
-        return list(get_dataset_split_names(path, config, revision=revision))
+        return list(get_dataset_split_names(path, config, **_at(revision)))
     except Exception as error:
         raise _refused(path, config, error) from error
 
@@ -180,11 +180,15 @@ def hub_rows(path: str, config: str | None, split: str, stream: bool, revision: 
 
     name = f"{path}[{config}]" if config else path
     try:
-        rows = load_dataset(path, config, split=split, streaming=stream, revision=revision)
+        rows = load_dataset(path, config, split=split, streaming=stream, **_at(revision))
     except Exception as error:
         raise _refused(path, config, error) from error
     for number, row in enumerate(rows, 1):
         yield Raw(f"{name} {split}: row {number}", row)
+
+
+def _at(revision: str | None) -> dict[str, str]:
+    return {"revision": revision} if revision else {}
 
 
 def _first_line(error: BaseException) -> str:
