@@ -11,29 +11,35 @@ import torch
 from tacit.errors import DataError
 from tacit.evaluate.ranks import gathered, share
 from tacit.example import Example, Template, encode
+from tacit.evaluate.report import KEYS, write_lines
 from tacit.methods.base import Method
 
 
 @dataclass(frozen=True)
 class Likelihood:
-    """How likely texts are: the report of an evaluation in which nothing is asked."""
+    """How likely texts are, or right answers: the report of an evaluation in which nothing is written."""
 
     numbers: Mapping[str, float]
-    """Means over tokens."""
+    """Means over tokens, texts or questions."""
     task: str
     seconds: float
     run: str = ""
+    rows: Sequence[dict[str, Any]] = ()
+    """One for each question or text."""
+    extractor: str | None = None
+    """How answers were compared; None where nothing is asked."""
 
     def metrics(self) -> dict[str, float]:
         return dict(self.numbers)
 
     def summary(self) -> dict[str, Any]:
-        return {**self.numbers, "seconds": round(self.seconds, 3), "task": self.task, "run": self.run}
+        """What `tacit eval --json` writes. Of questions, scripts expect the keys of a `Report`; null is what was not measured."""
+        keys: dict[str, Any] = {} if self.extractor is None else dict.fromkeys(KEYS) | {"extractor": self.extractor}
+        return {**keys, **self.numbers, "seconds": round(self.seconds, 3), "task": self.task, "run": self.run}
 
     def write_rows(self, file: Path) -> None:
-        raise DataError(
-            f"texts have no answers to write to {file}; leave --rows out, or look at thoughts with tacit probe"
-        )
+        """One JSON object for each question or text, whole or not at all."""
+        write_lines(file, self.rows)
 
 
 @torch.no_grad()
