@@ -209,7 +209,9 @@ class _Asking:
         found = []
         for (number, example), before in zip(examples, befores):
             choices = self.task.choices(example)
-            offered = [example.answer] if choices is None else list(choices)
+            # Digits are what is allowed, so thousands are not set apart.
+            gold = example.answer if digits is None else example.answer.replace(",", "")
+            offered = [gold] if choices is None else list(choices)
             answers = [ids for _, ids in self._encoded([replace(example, answer=words) for words in offered])]
             closed = choices is not None or digits is not None
             split = [spelling.split_blank(ids) if closed else ((), ids) for ids in answers]

@@ -45,10 +45,7 @@ def evaluate_split(
     calls of a model that was just loaded out of the speed of decoding. In a process group every process takes a part, and all
     get the whole report."""
     check_questions(examples, task)
-    if settings.samples > 1 and settings.temperature == 0:
-        raise TacitError(
-            f"{settings.samples} samples at temperature 0 are all the same; set a temperature, or samples to 1"
-        )
+    check_samples(settings)
     template = template.filled(thinker.tokenizer)
     if settings.question is not None:
         template = template.model_copy(update={"question": settings.question})
@@ -92,6 +89,14 @@ def check_questions(examples: Sequence[Example], task: Task) -> None:
     if any(example.text for example in examples):
         raise DataError(
             f"{task_name(task)} yields documents, which ask nothing and cannot be graded; name a task with questions"
+        )
+
+
+def check_samples(settings) -> None:
+    """Refuse several answers that chance has no part in."""
+    if settings.samples > 1 and settings.temperature == 0:
+        raise TacitError(
+            f"{settings.samples} samples at temperature 0 are all the same; set a temperature, or samples to 1"
         )
 
 

@@ -6,18 +6,16 @@ split are secret, valid and test are both the published validation split.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from string import ascii_uppercase as LETTERS
 from typing import ClassVar, NamedTuple
 
 from pydantic import Field, model_validator
 
 from tacit.example import Example, Template
-from tacit.tasks.base import Split, Task
+from tacit.tasks.base import ASKED, Split, Task
 from tacit.tasks.formats import Reading
-from tacit.tasks.offered import BARE, OFFERED
+from tacit.tasks.offered import BARE, LETTERS, OFFERED
 from tacit.tasks.rows import Rows
 
-ASKED = Template(question="Q: {question}\nA:", step=" {step}", cue="", answer=" {answer}")
 CONVERTED = "refs/convert/parquet"
 """Where the hub keeps the rows of data sets that were published as scripts, which are not run any more."""
 

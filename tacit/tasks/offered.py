@@ -16,13 +16,13 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from string import ascii_uppercase as LETTERS
 from typing import Any, NamedTuple
 
 from tacit.errors import DataError
 from tacit.example import Example, check_text, fault
 from tacit.tasks.sources import Raw, file_rows, text_lines
 
+LETTERS = "ABCDEFGH"
 OFFERED, BARE = "offered", "bare"
 """Keys of `extra`: the words of the choices in their order, and the question without them."""
 YES_NO = ("yes", "no")
@@ -97,7 +97,9 @@ def _csv_rows(path: Path) -> Iterator[Raw]:
 
 def _example(row: Any, place: str, id: str) -> Example:
     if isinstance(row, list):
-        raise fault(place, "row", f"{len(row)} columns, which is not as many as in the first; quote cells with commas in them")
+        raise fault(
+            place, "row", f"{len(row)} columns, which is not as many as in the first; quote cells with commas in them"
+        )
     if not isinstance(row, Mapping):
         raise fault(place, "row", f"expected a JSON object, got {type(row).__name__}")
     offer = _offer(row, place)
