@@ -3,11 +3,12 @@ answer can be measured too.
 
 | number | what it is |
 |---|---|
-| `nll`, `answer_logprob` | nats of an answer's token, with the whole vocabulary to choose from; log-probability of a whole answer |
-| `expected_accuracy` | the published "accuracy": the product over an answer's tokens of their probability among allowed tokens |
+| `nll`, `answer_logprob` | nats of an answer's token, among the whole vocabulary; log-probability of a whole answer |
+| `expected_accuracy` | the published "accuracy": the product of the probabilities of an answer's tokens among allowed ones |
 | `argmax_accuracy` | whether each token of the answer is the likeliest allowed one |
 | `choice_accuracy` | whether the right choice is the likeliest of those on offer, by its letter |
-| `words_accuracy`, `words_accuracy_per_token` | the same by the words of the choices, behind the question alone: of the sum, of the mean |
+| `words_accuracy` | the same by the words of the choices, behind the question alone |
+| `words_accuracy_per_token` | the same by the mean over a choice's tokens instead of the sum |
 | `unreachable` | share of answers with a token that is not allowed, which count as wrong |
 
 Allowed are the letters on offer, or what answers to open questions consist of (digits), and the end of a line. Where neither is

@@ -12,8 +12,8 @@ import torch
 from tacit.errors import DataError
 from tacit.evaluate.predicting import text_rows, token_nll
 from tacit.evaluate.ranks import gathered, share
-from tacit.example import Example, Template, encode
 from tacit.evaluate.report import KEYS, write_lines
+from tacit.example import Example, Template, encode
 from tacit.layout import targets
 from tacit.methods.base import Method
 

@@ -187,7 +187,7 @@ def hub_rows(path: str, config: str | None, split: str, stream: bool, revision: 
         yield Raw(f"{name} {split}: row {number}", row)
 
 
-def _at(revision: str | None) -> dict[str, str]:
+def _at(revision: str | None) -> dict[str, Any]:
     return {"revision": revision} if revision else {}
 
 
