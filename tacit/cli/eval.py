@@ -70,8 +70,9 @@ def eval(
     if samples and samples > 1 and temperature is None:
         temperature = 1.0
     report = evaluate(
-        run, task, data=data, words=words or (), tokens=rows is not None, split=split, batch=batch, limit=limit, latents=latents, swap=swap, samples=samples,
-        question=question, temperature=temperature, max_tokens=max_tokens, check=check, choices=choices, on_progress=Progress(),
+        run, task, data=data, words=words or (), split=split, batch=batch, limit=limit, latents=latents, swap=swap,
+        samples=samples, question=question, temperature=temperature, max_tokens=max_tokens, check=check, choices=choices,
+        tokens=rows is not None, on_progress=Progress(),
     )  # fmt: skip
     if rows:
         report.write_rows(rows)

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-HELP = "Files of tacit eval RUN --rows FILE on texts:"
 Thinking = Annotated[
-    tuple[Path, Path] | None, typer.Option("--thinking", metavar="WITHOUT WITH", help=f"{HELP} thoughts.")
+    tuple[Path, Path] | None,
+    typer.Option("--thinking", metavar="WITHOUT WITH", help="Of one model, as tacit eval RUN --rows FILE writes them."),
 ]
 Scale = Annotated[
-    tuple[Path, Path] | None, typer.Option("--scale", metavar="SMALL LARGE", help=f"{HELP} plain models.")
+    tuple[Path, Path] | None,
+    typer.Option("--scale", metavar="SMALL LARGE", help="Of two models without thoughts, likewise."),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where gains.json and gains.png go.")]
 

@@ -111,8 +111,8 @@ def _check_same(first: Path, ours: Sequence[dict[str, Any]], file: Path, theirs:
     for number, (one, other) in enumerate(zip(ours, theirs), 1):
         if one["tokens"] != other["tokens"]:
             raise DataError(
-                f"{file}:{number}: tokens: not those of {first}:{number}; evaluate both on the same texts, with the same limit of "
-                "positions"
+                f"{file}:{number}: tokens: not those of {first}:{number}; evaluate both on the same texts, by models with "
+                "as many positions"
             )
 
 
