@@ -251,8 +251,7 @@ class _Asking:
         prompts = [self.method.prompt(one, vocab, self.stage) for one in encoded]
         if self.settings.latents is not None:
             prompts = [with_latents(prompt, self.settings.latents, vocab) for prompt in prompts]
-        thinks = self.thinker.thinking.confine
-        open_ = [n for n, p in enumerate(prompts) if thinks and all(part.name != "close" for part in p.segments)]
+        open_ = [n for n, prompt in enumerate(prompts) if self._is_open(prompt)]
         found = [announced(prompt, one.cue) for prompt, one in zip(prompts, encoded)]
         rule = Sampling(max_tokens=self.settings.max_tokens, logprobs=False)
         rules = [rule.model_copy(update={"ends": ends(prompts[n], encoded[n].cue, vocab)}) for n in open_]
@@ -260,6 +259,11 @@ class _Asking:
         for n, one in zip(open_, done):
             found[n] = before_answer(one, encoded[n].cue, vocab)
         return found
+
+    def _is_open(self, prompt: Layout) -> bool:
+        """Whether the model is yet to decide how long to think, or whether to think at all."""
+        names = [segment.name for segment in prompt.segments]
+        return names.count("open") > names.count("close") or (self.thinker.thinking.confine and "open" not in names)
 
 
 def _hear(thinker, method: Method, questions: list[Question], batch: int) -> None:

@@ -8,20 +8,25 @@ import pytest
 import torch
 
 import tacit.evaluate.likelihoods as likelihoods
+from tacit.batch import Batch
 from tacit.cli import main
+from tacit.engine.sampling import Sampling
 from tacit.errors import DataError
 from tacit.evaluate import KEYS, evaluate
 from tacit.evaluate.likelihoods import evaluate_answers
 from tacit.layout import Layout, Segment, targets
 from tacit.methods.coconut import Coconut
 from tacit.methods.cot import Cot
+from tacit.models.making import thinker_from_recipe
 from tacit.models.scratch import Scratch, build
 from tacit.models.tokenizers import bpe_tokenizer, character_tokenizer
 from tacit.models.tokens import add_tokens
+from tacit.recipe import load
 from tacit.recipe.training import Eval
 from tacit.tasks.choice import Choice
 from tacit.tasks.gsm8k import Gsm8k
 from tacit.thinker import Thinker
+from tacit.train.session import evaluation
 
 ROWS = [
     {"question": "Where is it dry?", "choices": ["sea", "a sandy dune", "rain"], "answer": "B"},
@@ -242,12 +247,38 @@ def test_behind_silent_steps(thinker, task):
         return thinker.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     prompt = Layout(Segment("question", ids(f"Q: {example.question}\nA:")), *vocab.thought(2), Segment("cue", ids(" ")))
-    from tacit.batch import Batch
-
     loss = thinker.loss(Batch.of([prompt + Layout(Segment("answer", ids("B"), 1.0))], vocab))
     assert report.rows[0]["logprobs"] == pytest.approx([-float(loss)], rel=1e-9)
     assert report.rows[0]["thoughts"] == [{"kind": "silent", "length": 2}]
     assert report.numbers["nll"] != pytest.approx(found(thinker, task).numbers["nll"], rel=1e-6)
+
+
+class Deciding(Coconut):
+    """Opens a thought and leaves it to the model when to close it."""
+
+    def prompt(self, ex, vocab, stage=None):
+        return Layout(*super().prompt(ex, vocab, 0).segments, vocab.thought(0)[0])
+
+
+def test_a_model_that_decides_itself_thinks_first(task):
+    """What stands in front of the answer is what the sampler wrote there. Twin: another cap, other thoughts."""
+    thinker = make()
+    thinker.thinking = thinker.thinking.model_copy(update={"confine": True, "max_latents": 3})
+    rows = found(thinker, task, Deciding()).rows
+    for row, example in zip(rows, task.examples("test")):
+        prompt = thinker.tokenizer(f"Q: {example.question}\nA:", add_special_tokens=False)["input_ids"]
+        [done] = thinker.complete([Layout(Segment("question", (*prompt, thinker.vocab.open)))], Sampling(max_tokens=1))
+        assert row["thoughts"] == ([{"kind": "silent", "length": done.latents}] if done.latents else [])
+    thinker.thinking = thinker.thinking.model_copy(update={"max_latents": 0})
+    assert [row["thoughts"] for row in found(thinker, task, Deciding()).rows] != [row["thoughts"] for row in rows]
+
+
+def test_training_measures_it_too(tmp_path):
+    recipe = load("arithmetic/no_cot-tiny", {"eval.check": "likelihood", "eval.limit": 4}).recipe
+    examples = list(recipe.resolved_task().examples("train"))[:20]
+    thinker = thinker_from_recipe(recipe, examples)
+    numbers = evaluation(recipe, tmp_path)(thinker, 0, 1)
+    assert numbers["n"] == 4 and numbers["nll"] > 0 and len((tmp_path / "samples.jsonl").read_text().splitlines()) == 4
 
 
 # --- as a user meets it ----------------------------------------------------------------------------------------------
