@@ -7,6 +7,7 @@ learned here is kept in fp32 beside a model in 16 bits: it is small, and small u
 import torch
 from torch import Tensor, nn
 
+from tacit.aside import AsideParts
 from tacit.engine.door import Door
 from tacit.errors import ModelError
 from tacit.thinking import Thinking
@@ -121,6 +122,7 @@ class Feedback(nn.Module):
             "pause": lambda: Pause(entering.mean(0).to(door.dtype)),
         }[thinking.feedback]()
         self.to(door.device, torch.promote_types(door.dtype, torch.float32))
+        self.aside = None if thinking.aside is None else AsideParts(thinking.aside, door, vocab)
         if thinking.feedback == "linear_ecf" and entering.device.type != "meta":
             self.module.start_from(entering)  # type: ignore[operator]
         elif thinking.gain != 1.0:

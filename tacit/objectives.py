@@ -31,14 +31,14 @@ def learned_states(hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def state_nll(thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
     """(N,) negative log-probability of `targets` given states (N, H) and the ids that stand in their columns."""
-    return _in_chunks(_nll, thinker, states, said, targets)
+    return in_chunks(_nll, thinker, states, said, targets)
 
 
 def state_choices(thinker, states: Tensor, said: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """(N,) log-probability of `targets` at a temperature, as the sampler computes it, and (N,) the entropy of the choice,
     which carries no gradient."""
     score = partial(_choice, temperature=temperature)
-    likely, entropy = _in_chunks(score, thinker, states, said, targets).unbind(1)
+    likely, entropy = in_chunks(score, thinker, states, said, targets).unbind(1)
     return likely, entropy.detach()
 
 
@@ -50,7 +50,8 @@ def _choice(thinker, states: Tensor, said: Tensor, targets: Tensor, temperature:
     return torch.stack([likely, entropy], 1)
 
 
-def _in_chunks(score, thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
+def in_chunks(score, thinker, states: Tensor, said: Tensor, targets: Tensor) -> Tensor:
+    """`score` of rows (N, …), whose logits are made again in the backward pass where they would be too many at once."""
     size = thinker.vocabulary
     if len(states) * size <= CHUNK:
         return score(thinker, states, said, targets)
@@ -72,7 +73,7 @@ def nll_and_hits(thinker, hidden: Tensor, batch: Batch, count: float | Tensor) -
 
 def token_nll_and_hits(thinker, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """(N,) negative log-probability of every learned token, and (N,) whether it was the likeliest."""
-    each, hits = _in_chunks(_nll_and_hit, thinker, *learned_states(hidden, batch), batch.targets).unbind(1)
+    each, hits = in_chunks(_nll_and_hit, thinker, *learned_states(hidden, batch), batch.targets).unbind(1)
     return each, hits.detach() > 0
 
 

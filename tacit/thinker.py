@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from tacit.aside import AsideParts
 from tacit.batch import Batch
 from tacit.engine.complete import Completion, complete
 from tacit.engine.door import Door, open_door
 from tacit.engine.run import Trace, run
 from tacit.engine.sampling import Sampling
+from tacit.errors import ModelError
 from tacit.feedback import Feedback
 from tacit.layout import Layout
 from tacit.objectives import nll
@@ -49,6 +51,16 @@ class Thinker(nn.Module):
     def limit(self) -> int | None:
         """Positions the model has, or None where there is no such limit."""
         return None if self.alone else self.door.limit
+
+    @property
+    def aside(self) -> AsideParts:
+        """What it has learned besides, to think before its tokens."""
+        found = getattr(self.feedback, "aside", None)
+        if found is None:
+            raise ModelError(
+                "this model has no parts for thoughts before its tokens; train it with method.name: quiet_star first"
+            )
+        return found
 
     @property
     def device(self) -> torch.device:

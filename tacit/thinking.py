@@ -11,6 +11,18 @@ NORMED = ("linear_rms", "linear_ln", "mlp")
 """Kinds that end in a norm whose gain can be set. That of linear_ecf is given by the embeddings."""
 
 
+class Aside(Settings):
+    """What a language model learns besides, to think before its tokens."""
+
+    mixer: bool = False
+    """A learned gate between what the text alone predicts and what it predicts behind a thought."""
+    mixer_width: int | None = Field(default=None, ge=1)
+    """Its inner width. Left out: that of the hidden state."""
+    marks_scale: float | None = Field(default=None, gt=0)
+    """The marks around a thought get vectors of their own, kept divided by this number, so that their steps are so many times
+    larger than those of other weights. Left out: they are tokens like others."""
+
+
 class Thinking(Settings):
     """How a silent step is made. Saved with the model, since a model is only itself together with these."""
 
@@ -46,6 +58,8 @@ class Thinking(Settings):
     """What enters the column of </think>: its embedding, or this plus one more fed-back state."""
     max_latents: int = 64
     """Cap on the silent steps of one thought when the model decides itself; then </think> is forced."""
+    aside: Aside | None = None
+    """What is learned besides for thoughts before every token."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Thinking":

@@ -69,7 +69,15 @@ class RecurrentBranch:
         self.door = door
         self.states = states  # (B, C, L, S)
 
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
+    def read(
+        self,
+        embeds: Tensor,
+        cells: Tensor,
+        keep: Tensor | None = None,
+        layers: bool = False,
+        positions: Tensor | None = None,
+    ) -> Read:
+        """A recurrent state knows no positions."""
         _refuse(layers)
         B, _, H = embeds.shape
         C = self.states.shape[1]

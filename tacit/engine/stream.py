@@ -51,9 +51,16 @@ class Beside(NamedTuple):
 
 
 class Branch(Protocol):
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
+    def read(
+        self,
+        embeds: Tensor,
+        cells: Tensor,
+        keep: Tensor | None = None,
+        layers: bool = False,
+        positions: Tensor | None = None,
+    ) -> Read:
         """(B, W, E) -> hidden (B, W, H). `cells` (W,) says which continuation each column belongs to, in ascending order;
-        a cell's columns follow each other."""
+        a cell's columns follow each other, at positions of their own (B, W) if these are given."""
         ...
 
 
@@ -251,7 +258,14 @@ class AttentionBranch:
         self.step = at.new_empty(len(at), 0)
         self.keep = torch.empty(len(at), 0, dtype=torch.bool, device=at.device)
 
-    def read(self, embeds: Tensor, cells: Tensor, keep: Tensor | None = None, layers: bool = False) -> Read:
+    def read(
+        self,
+        embeds: Tensor,
+        cells: Tensor,
+        keep: Tensor | None = None,
+        layers: bool = False,
+        positions: Tensor | None = None,
+    ) -> Read:
         B, W, _ = embeds.shape
         now = torch.ones(B, W, dtype=torch.bool, device=embeds.device) if keep is None else keep
         step = self.read_so_far[:, cells] + kept_before(now, cells)  # (B, W)
@@ -262,7 +276,8 @@ class AttentionBranch:
             self.stream.door,
             lambda window: masks.branched(self.trunk_keep, self.at, self.cell, self.step, self.keep, W, window),
         )
-        return self.stream._call(embeds, self.start[:, cells] + step, mask, layers)
+        where = self.start[:, cells] + step if positions is None else positions
+        return self.stream._call(embeds, where, mask, layers)
 
 
 def refuse_flash(door: Door) -> None:

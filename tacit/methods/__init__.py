@@ -15,4 +15,5 @@ METHODS: dict[str, object] = {
     "grpo": "tacit.methods.grpo:Grpo",
     "plain": "tacit.methods.plain:Plain",
     "quiet": "tacit.methods.quiet:Quiet",
+    "quiet_star": "tacit.methods.quiet_star:QuietStar",
 }

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from tacit.methods.base import Lesson, Loss
+from tacit.quiet.concluding import Keeper, conclude
 from tacit.quiet.goal import Objective
 from tacit.quiet.mind import Mind, Trunk
 from tacit.quiet.model import QuietForCausalLM
-from tacit.quiet.objective import Values, losses
+from tacit.quiet.objective import Values
 from tacit.quiet.roles import Roles
 from tacit.quiet.stack import Stack
 from tacit.quiet.texts import aligned, cells, chances, kept, stacked
@@ -101,53 +102,11 @@ def thought(
         values.null = mind.score(trunk.hidden, null_thought(mind, trunk, rule), targets)
     if goal.judge:
         values.judged = by_cell(mind.judge(trunk.hidden, understood))
-    values.usual = torch.stack([model.usual for model in models]).to(real)
-    parts = losses(goal, values, method.variable, lesson.step / lesson.steps)
-    total = goal.nll * parts["nll"] + goal.policy * parts.get("policy", 0.0) + parts.get("judge", 0.0)
-    entropy = by_cell(thoughts.entropy).sum(-1) / values.chosen.sum(-1).clamp(min=1)
-    entropy = (entropy * real).sum(-1)
-    if goal.entropy_target is None:
-        total = total - goal.entropy * entropy
-    else:
-        total = total - torch.stack([model.pressure for model in models]).to(real) * entropy
-    if models[0].training:
-        _remember(goal, models, values, entropy.detach(), counted)
-    return total, _told(method, parts, values, entropy, gate)
+    keepers: list[Keeper] = list(models)
+    return conclude(goal, values, by_cell(thoughts.entropy), keepers, counted, method.variable, lesson, gate)
 
 
 def _teaches_thinking(goal: Objective, roles: Roles) -> bool:
     """Whether anything is learned from how thoughts came about; of a reasoner that also interprets, always."""
     taught = goal.policy or goal.entropy or goal.entropy_target is not None
     return bool(taught) or roles.interpreter == "onward"
-
-
-def _remember(
-    goal: Objective, models: Sequence[QuietForCausalLM], values: Values, entropy: Tensor, counted: Tensor
-) -> None:
-    """What is carried from step to step: the usual value, and how much undecidedness is asked for. A part of a step
-    moves them by its share."""
-    places = values.real.sum(-1)
-    found = (values.like.detach().mean(-1) * values.real).sum(-1) / places
-    for model, value, spread, share in zip(models, found, entropy / places, (places / counted).tolist()):
-        begun = float(model.steps > 0)
-        model.usual.lerp_(value.to(model.usual), (1.0 - goal.memory * begun) * share)
-        if goal.entropy_target is not None:
-            model.pressure.add_(share * goal.entropy_rate * (goal.entropy_target - spread)).clamp_(min=0)
-
-
-def _told(
-    method: "Quiet", parts: dict[str, Tensor], values: Values, entropy: Tensor, gate: Tensor | None
-) -> dict[str, Tensor]:
-    """Sums over cells, to be divided by their number."""
-    tokens = values.chosen - values.ended.long()
-
-    def mean(numbers: Tensor) -> Tensor:
-        return (numbers.to(entropy).mean(-1) * values.real).sum(-1)
-
-    told = {name: parts[name] for name in ("nll", "policy", "judge", "advantage") if name in parts}
-    told |= {"entropy": entropy, "tokens": mean(tokens)}
-    if method.variable:
-        told |= {"empty": mean(tokens == 0), "unfinished": mean(~values.ended)}
-    if gate is not None:
-        told["gate"] = mean(gate[..., 0].unflatten(1, tokens.shape[1:]))
-    return told

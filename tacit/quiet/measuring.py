@@ -3,7 +3,7 @@
 Shapes: C cells of a batch of texts, T thoughts of a cell.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -28,11 +28,15 @@ class Seen(NamedTuple):
     """(C,) 1 for cells of text, 0 for padding."""
     like: Tensor
     """(C, T) log p(next | thought), or (C, 1) where there are no thoughts."""
+    tokens: Tensor | None = None
+    """(C, T) of each thought."""
     thoughts: Thoughts | None = None
     null: Tensor | None = None
     """(C,) behind no thought at all."""
     swapped: Tensor | None = None
     """(C, T) behind the thoughts of another place."""
+    base: Tensor | None = None
+    """(C,) of the text alone."""
 
 
 @torch.no_grad()
@@ -59,25 +63,32 @@ def look(thinker: "Thinker", rule: Rule, encoded: Sequence[Encoded], batch: int)
             swapped = mind.score(trunk.hidden, other, targets)[0].unflatten(0, (-1, many))
         null = mind.score(trunk.hidden, null_thought(mind, trunk, rule), targets)[0]
         like = mind.score(trunk.hidden, understood, targets)[0].unflatten(0, (-1, many))
-        yield Seen(real[0], like, thoughts, null, swapped)
+        tokens = (thoughts.chosen - thoughts.ended.long())[0].unflatten(0, like.shape)
+        yield Seen(real[0], like, tokens, thoughts, null, swapped)
 
 
 def measure(thinker: "Thinker", rule: Rule, encoded: Sequence[Encoded], batch: int) -> dict[str, float]:
+    """`summed` over texts, behind `rule.samples` thoughts at each place."""
+    return summed(look(thinker, rule, encoded, batch))
+
+
+def summed(batches: Iterable[Seen]) -> dict[str, float]:
     """Negative log-likelihood, in nats for each token of the texts: behind one drawn thought (`nll`), behind the mixture of
-    `rule.samples` of them (`mixed_nll`), behind none (`null_nll`) and behind the thought of another place (`swapped_nll`); how
-    much a thought is worth over that of another place (`used`), and its `tokens`; over so many `places`."""
+    several of them (`mixed_nll`), behind none (`null_nll`), behind the thought of another place (`swapped_nll`) and of the text
+    alone (`base_nll`); how much a thought is worth over that of another place (`used`), and its `tokens`; over so many
+    `places`."""
     sums: dict[str, float] = {}
-    for seen in look(thinker, rule, encoded, batch):
+    for seen in batches:
         means = {"nll": -seen.like.mean(-1)}
         if seen.like.shape[-1] > 1:
             means["mixed_nll"] = -log_mean(seen.like)
-        if seen.null is not None:
-            means["null_nll"] = -seen.null
+        for name, found in (("null_nll", seen.null), ("base_nll", seen.base)):
+            if found is not None:
+                means[name] = -found
         if seen.swapped is not None:
             means["swapped_nll"] = -seen.swapped.mean(-1)
-        if seen.thoughts is not None:
-            tokens = seen.thoughts.chosen - seen.thoughts.ended.long()
-            means["tokens"] = tokens[0].unflatten(0, seen.like.shape).to(seen.like).mean(-1)
+        if seen.tokens is not None:
+            means["tokens"] = seen.tokens.to(seen.like).mean(-1)
         for name, values in (means | {"places": torch.ones_like(seen.real)}).items():
             sums[name] = sums.get(name, 0.0) + float((values * seen.real).sum(dtype=torch.float64))
     places = sums.pop("places")

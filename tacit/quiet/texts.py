@@ -23,20 +23,35 @@ class Texts:
     """Rows of text, padded on the right."""
 
     ids: Tensor  # (B, W)
-    keep: Tensor  # (B, W)
+    keep: Tensor  # (B, W) tokens that are to be predicted; that of the first column does not matter
     learned: float
+    """Places where a thought has all that it shall predict."""
+    sums: dict[str, float]
 
     def to(self, device) -> "Texts":
         return replace(self, ids=self.ids.to(device), keep=self.keep.to(device))
 
 
-def texts(rows: Sequence[Sequence[int]], pad: int) -> Texts:
-    """Rows as one rectangle."""
+def texts(
+    rows: Sequence[Sequence[int]], pad: int, ahead: int = 1, taught: Sequence[Sequence[bool]] | None = None
+) -> Texts:
+    """Rows as one rectangle; `ahead` tokens are predicted at a place. `taught`: which tokens of each row are,
+    if not all."""
     ids = np.full((len(rows), max(map(len, rows))), pad, dtype=np.int64)
     keep = np.zeros(ids.shape, dtype=bool)
     for number, row in enumerate(rows):
-        ids[number, : len(row)], keep[number, : len(row)] = row, True
-    return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(keep[:, 1:].sum()))
+        ids[number, : len(row)] = row
+        keep[number, : len(row)] = True if taught is None else taught[number]
+    tokens = {"tokens": float(keep[:, 1:].sum())}
+    return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(predictable(keep, ahead).sum()), tokens)
+
+
+def predictable(keep, ahead: int):
+    """(B, W) -> (B, L): places of which all of the next `ahead` tokens are to be predicted."""
+    there = keep[:, 1:]
+    for further in range(1, ahead):
+        there = there[:, :-1] & keep[:, 1 + further :]
+    return there
 
 
 def aligned(lessons: Sequence[Lesson], pad: int) -> list[Lesson]:
@@ -72,14 +87,16 @@ def kept(lessons: Sequence[Lesson], width: int, dropped: float) -> Tensor:
     return (_numbers(lessons, DROPOUT, width) >= dropped).float() / (1.0 - dropped)
 
 
+def numbers(lesson: Lesson, kind: int, *shape: int) -> Tensor:
+    """Uniform random numbers (B, L, …). They belong to a seed, an example and an epoch, and so depend neither on what else is in
+    the batch nor on how it is padded."""
+    view = lesson.views["main"]
+    found = np.empty((lesson.rows, view.ids.shape[1] - 1, *shape), dtype=np.float32)
+    for row, rng in enumerate(generators(lesson.seed + kind, lesson.picks)):
+        rng.random(dtype=np.float32, out=found[row])
+    return torch.from_numpy(found).to(view.ids.device)
+
+
 def _numbers(lessons: Sequence[Lesson], kind: int, *shape: int) -> Tensor:
-    """Uniform random numbers (S, C, …). They belong to a seed, an example and an epoch, and so depend neither on what else is in
-    the batch nor on how it is padded, nor on which models are side by side."""
-    of_models = []
-    for lesson in lessons:
-        view = lesson.views["main"]
-        found = np.empty((lesson.rows, view.ids.shape[1] - 1, *shape), dtype=np.float32)
-        for row, rng in enumerate(generators(lesson.seed + kind, lesson.picks)):
-            rng.random(dtype=np.float32, out=found[row])
-        of_models.append(torch.from_numpy(found).transpose(0, 1).flatten(0, 1).to(view.ids.device))
-    return torch.stack(of_models)
+    """Those of several models (S, C, …), whichever are side by side."""
+    return torch.stack([numbers(lesson, kind, *shape).transpose(0, 1).flatten(0, 1) for lesson in lessons])

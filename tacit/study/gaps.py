@@ -1,7 +1,7 @@
 """A rule for losses, of which less is better: how far arms lie apart."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tacit.errors import TacitError
@@ -61,18 +61,22 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Near:
-    """An arm comes to a published number: match within two of the published standard deviations, partly within four."""
+    """Arms come to published numbers: match where all lie within two standard deviations, partly within four."""
 
-    arm: str
-    value: float
-    deviation: float
+    values: Mapping[str, float]
+    """The published number of each arm."""
+    deviation: float | None = None
+    """The published standard deviation; left out: that of our own seeds."""
 
     def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
-        values = [outcome.value for outcome in outcomes if outcome.arm == self.arm]
-        mean = math.fsum(values) / len(values)
-        spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
-        half = NORMAL * spread / math.sqrt(len(values)) if len(values) > 1 else math.inf
-        off = abs(mean - self.value) / self.deviation
-        word: Word = "match" if off <= 2 else "partly" if off <= 4 else "miss"
-        sentence = f"{self.arm} {mean:.4f} over {len(values)} seeds, {off:.1f} standard deviations from {self.value}"
-        return Verdict(word, Interval(mean, mean - half, mean + half, f"{len(values)} seeds"), sentence)
+        told, intervals, off = [], [], []
+        for arm, value in self.values.items():
+            values = [outcome.value for outcome in outcomes if outcome.arm == arm]
+            mean = math.fsum(values) / len(values)
+            spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
+            half = NORMAL * spread / math.sqrt(len(values)) if len(values) > 1 else math.inf
+            off.append(abs(mean - value) / max(self.deviation or spread, 1e-9))
+            intervals.append(Interval(mean, mean - half, mean + half, f"{len(values)} seeds"))
+            told.append(f"{arm} {mean:.4f} over {len(values)} seeds, {off[-1]:.1f} standard deviations from {value}")
+        word: Word = "match" if max(off) <= 2 else "partly" if max(off) <= 4 else "miss"
+        return Verdict(word, intervals[0], "; ".join(told))

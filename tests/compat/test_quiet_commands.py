@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tacit.compat.quiet.command import read
-from tacit.compat.quiet.plan import WAITING
-from tacit.compat.quiet.run import main, resolved
+from tacit.compat.quiet.run import resolved
 from tacit.errors import TacitError
 from tacit.quiet.roles import SHARINGS
 
@@ -265,7 +264,7 @@ def test_every_command_is_a_list_of_runs(quoted):
         command.runs = command.runs[:: max(1, len(command.runs) - 1)]
         plans, first = resolved(command)
         thinks = "QT" in line and "think=False" not in line
-        assert any(plan.later == WAITING for plan in plans) == thinks, line
+        assert any(plan.values["method.name"] == "quiet_star" for plan in plans) == thinks, line
         assert first.recipe.train.seed == command.runs[0]["seed"]
     assert sum(counts) == 2742 and max(counts) == 240
 
@@ -320,6 +319,8 @@ REFUSED = {
     "-m +run_modifier=TLMRunConfig seed=1,1": "a value is given twice",
     "+run_modifier=TLMRunConfig sed=1": "did you mean seed",
     "+run_modifier=TLMRunConfig model_n_head=7": "7 heads cannot share a width of 100",
+    "+run_modifier=QuietSTaRDiscreteTRunConfig variable_len=True": "have one length",
+    "+run_modifier=QuietSTaRDiscreteTRunConfig use_residual=True add_surogate_loss_to_last_context_token=True": "excludes",
     "+run_modifier=ReasonerInterpreterGRURunConfig weight_groups=[B,B,A,A]": "is expected, as a list",
     "+run_modifier=ReasonerInterpreterGRURunConfig interpreter_hidden_dim=7": "another width than reasoner_hidden_dim",
     "+run_modifier=ReasonerInterpreterGRURunConfig mix_interpeter_base_lm=1": "needs simple_lm_head=True",
@@ -333,10 +334,13 @@ def test_refused(line):
         resolved(read(shlex.split(line)))
 
 
-def test_a_run_that_has_to_wait_says_so(capsys):
-    assert main(["+run_modifier=QuietSTaRDiscreteTRunConfig"]) == 1
-    assert WAITING in capsys.readouterr().err
-    assert main(["+run_modifier=QuietSTaRDiscreteTRunConfig", "--dry-run"]) == 0
+def test_a_transformer_that_thinks_has_the_published_places():
+    _, one = resolved(read(["+run_modifier=QuietSTaRDiscreteTRunConfig", "different_eot=False", "max_reasoning_len=5"]))
+    method = one.recipe.method.settings
+    assert (method.apart, method.reread, method.one_mark, method.samples) == (129, True, True, 10)
+    assert method.objective.baseline == "mean" and one.recipe.model.tiny.family == "gpt2"
+    _, other = resolved(read(["+run_modifier=QuietSTaRDiscreteTRunConfig", "use_residual=True", "max_reasoning_len=0"]))
+    assert other.recipe.method.settings.join == "add" and other.recipe.method.settings.objective.policy == 0
 
 
 def test_the_script_lists_runs():

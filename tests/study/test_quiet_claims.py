@@ -47,7 +47,13 @@ def test_gaps_are_paired_by_seed_and_told_with_their_error():
 
 @pytest.mark.parametrize(("value", "word"), [(1.877, "match"), (1.885, "partly"), (1.9, "miss")])
 def test_a_published_number(value, word):
-    assert Near("plain", 1.8733, 0.005).judge(outcomes(plain=[value, value])).word == word
+    assert Near({"plain": 1.8733}, 0.005).judge(outcomes(plain=[value, value])).word == word
+
+
+def test_published_numbers_of_one_seed_are_judged_by_our_own_deviation():
+    rule = Near({"a": 2.0, "b": 3.0})
+    assert rule.judge(outcomes(a=[1.9, 2.0, 2.3], b=[2.9, 3.0, 3.2])).word == "match"
+    assert rule.judge(outcomes(a=[1.9, 2.0, 2.3], b=[3.9, 4.0, 4.2])).word == "miss"
 
 
 @pytest.mark.parametrize("name", QUIET)

@@ -16,7 +16,6 @@ BLOCKS = 6972
 """Training pieces of 128 characters in the published text."""
 CURRICULUM, DECAY = 10, 0.99996
 """Where the length curriculum begins, and how much of it is left after ten rows."""
-WAITING = "thoughts of transformers (quietdiscreteT) are a method of their own, which is not offered yet"
 HISTORIC = (
     "stochastic hidden states (rgruhtilda) could not be built any more by the published code, and are not offered"
 )
@@ -169,24 +168,14 @@ def _thinking(made: Plan, options: Options) -> None:
     made.put("method", words_only=not legacy, forgets=legacy and variable)
     if variable and (length > CURRICULUM or (legacy and length != CURRICULUM)):
         made.put("method", starts_at=CURRICULUM, half_life=_half_life(options))
-    objective: dict[str, Any] = {
-        "policy": options["policy_loss_beta"],
-        "nll": options["nll_loss_beta"],
-        "learned": options["train_nll_num"],
-        "baseline": options["baseline"],
-        "only_positive": options["only_positive"],
-        "entropy": options["entropy_encouragement_coef"],
-    }
+    objective = _objective(options)
     shaped = {name: options[name] for name in ("punish_unfinished", "length_penalty") if options[name]}
     if variable:
         objective |= {**shaped, "punish_ramp": options["schedule_punfinished"]}
     else:
         made.notes += [f"{name}: no effect without variable_len" for name in shaped]
     made.put("method.objective", **objective)
-    if length == 0 or options["trice_samples"] == 1:
-        # Nothing is chosen, or nothing is there to compare it with.
-        made.put("method", samples=1)
-        made.put("method.objective", policy=0.0, learned=None)
+    _without_choices(made, options)
 
 
 def _rates(made: Plan, options: Options, base: int, width: int) -> None:
@@ -232,15 +221,55 @@ def _transformer(made: Plan, options: Options) -> None:
         heads=options["model_n_head"],
         dropout=options["dropout"],
     )
-    made.put("method", name="plain")
     if options["model_hidden_dim"] % options["model_n_head"]:
         made.faults.append(
             f"model_n_head: {options['model_n_head']} heads cannot share a width of {options['model_hidden_dim']}"
         )
-    if options["model_type"] == "quietdiscreteT" and options["use_reasoner"]:
-        made.later = WAITING
-        if options["add_surogate_loss_to_last_context_token"] and options["use_residual"]:
-            made.faults.append("use_residual: excludes add_surogate_loss_to_last_context_token")
+    if options["model_type"] == "T" or not options["use_reasoner"]:
+        return made.put("method", name="plain")
+    made.put("model.tiny", dropout=0.0)
+    again, echoes = options["add_last_context_token"], options["add_surogate_loss_to_last_context_token"]
+    if options["use_residual"] and echoes:
+        made.faults.append("use_residual: excludes add_surogate_loss_to_last_context_token")
+    if echoes and not again:
+        made.faults.append("add_surogate_loss_to_last_context_token: needs add_last_context_token=True")
+    if options["n_tokens_ahead"] != 1:
+        made.faults.append("n_tokens_ahead: must be 1 for thoughts that are drawn")
+    if options["variable_len"]:
+        made.faults.append("variable_len: thoughts of transformers have one length")
+    made.put(
+        "method",
+        name="quiet_star",
+        length=options["max_reasoning_len"],
+        samples=options["trice_samples"],
+        reread=again,
+        reread_step=int(again and options["increment_pos_id_for_last_context_token"]),
+        apart=options["seq_len"] + 1,
+        one_mark=not options["different_eot"],
+        join="add" if options["use_residual"] else "after",
+        echo=options["last_context_loss_beta"] if echoes and again and not options["use_residual"] else 0.0,
+        words_only=not options["legacy"],
+    )
+    made.put("method.objective", **_objective(options))
+    _without_choices(made, options)
+
+
+def _objective(options: Options) -> dict[str, Any]:
+    return {
+        "policy": options["policy_loss_beta"],
+        "nll": options["nll_loss_beta"],
+        "learned": options["train_nll_num"],
+        "baseline": options["baseline"],
+        "only_positive": options["only_positive"],
+        "entropy": options["entropy_encouragement_coef"],
+    }
+
+
+def _without_choices(made: Plan, options: Options) -> None:
+    if options["max_reasoning_len"] == 0 or options["trice_samples"] == 1:
+        # Nothing is chosen, or nothing is there to compare it with.
+        made.put("method", samples=1)
+        made.put("method.objective", policy=0.0, learned=None)
 
 
 def _parts(made: Plan, options: Options, width: int) -> dict[str, str]:

@@ -1,0 +1,163 @@
+"""A thought before the tokens of a text, drawn in parallel in any causal language model (Quiet-STaR).
+
+Nothing tells the model what to think. Behind every place, or some of them, thoughts are drawn, each a private continuation;
+those that made what comes next likelier than the others did become likelier themselves.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.random import Generator
+from pydantic import Field, model_validator
+
+from tacit.errors import DataError
+from tacit.example import Encoded
+from tacit.layout import IGNORE, Layout, Segment
+from tacit.methods.base import Lesson, Loss, Method, answer, cue, question, steps
+from tacit.quiet.goal import Objective
+from tacit.quiet.lm.route import Route
+from tacit.thinking import Aside, Thinking
+from tacit.vocab import Vocab
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tacit.thinker import Thinker
+
+
+class QuietStar(Method):
+    """Thoughts of one length behind the places of a text."""
+
+    objective: Objective = Objective()
+    """What predictions and thoughts learn."""
+    samples: int = Field(default=2, ge=1)
+    """Thoughts of every place."""
+    length: int = Field(default=8, ge=0)
+    """Tokens of a thought, its two marks not counted."""
+    ahead: int = Field(default=1, ge=1)
+    """Tokens of the text that are predicted behind a thought."""
+    reread: bool = False
+    """The token that a thought stands behind is read once more after the thought, so that what comes next is predicted from a
+    familiar token at a familiar position."""
+    reread_step: Literal[0, 1] = 0
+    """It then stands at its own position, or one further."""
+    apart: int | None = Field(default=None, ge=1)
+    """Thoughts stand at positions of their own, so many further than the text's. Left out: they follow their place, and what is
+    read behind them follows them."""
+    join: Literal["after", "add", "mix"] = "after"
+    """after: the prediction is what stands behind the thought. add: logits of the text alone are added to it. mix: a learned
+    gate goes from the text alone, where it starts, to what stands behind the thought."""
+    one_mark: bool = False
+    """One token opens a thought and closes it."""
+    marks_scale: float | None = Field(default=None, gt=0)
+    """The two marks have vectors of their own, which take steps so many times larger than other weights. Left out: they are
+    tokens like others."""
+    mixer_width: int | None = Field(default=None, ge=1)
+    """Inner width of the gate. Left out: that of the hidden state."""
+    base: float = Field(default=0.0, ge=0)
+    """Weight of learning to predict without thoughts."""
+    echo: float = Field(default=0.0, ge=0)
+    """Weight of predicting, at the closing mark, the token that the thought stands behind, where that is read next."""
+    choice_temperature: float = Field(default=1.0, gt=0)
+    """Divides the logits of a thought's tokens where they are learned; they are drawn at 1."""
+    places: int | None = Field(default=None, ge=1)
+    """Think at so many places of a text, drawn anew in every step, each standing for others; left out: at all of them."""
+    place_by: Literal["even", "entropy"] = "even"
+    """even: all places are equally likely. entropy: likelier where it is less certain what comes next."""
+    again: bool = False
+    """Draw thoughts without gradients and read them again in one go: the same numbers for more arithmetic and fewer launches."""
+    words_only: bool = True
+    """Thoughts consist of tokens that texts consist of."""
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "QuietStar":
+        objective = self.objective
+        among = objective.goal != "elbo" or objective.fit != "policy" or objective.baseline in ("loo", "mean")
+        if self.samples == 1 and objective.policy and self.length and among:
+            raise ValueError(
+                "samples: 1 leaves a thought no other of its place to be compared with; set samples to 2 or more, or "
+                "objective.baseline to null or ema"
+            )
+        if objective.learned and objective.learned > self.samples:
+            raise ValueError(f"objective.learned is {objective.learned} of {self.samples} samples; set it no higher")
+        if objective.judge:
+            raise ValueError("objective.judge belongs to models of family roles; leave it out")
+        if objective.punish_unfinished or objective.length_penalty:
+            raise ValueError("these thoughts have one length; leave punish_unfinished and length_penalty out")
+        if self.echo and not (self.reread and self.join == "after"):
+            raise ValueError("echo predicts what is read next; set reread: true and join: after, or echo: 0")
+        if self.reread_step and not self.reread:
+            raise ValueError("reread_step is the position of a token that is read again; set reread: true")
+        if self.mixer_width is not None and self.join != "mix":
+            raise ValueError("mixer_width is that of the gate; set join: mix")
+        if self.place_by != "even" and self.places is None:
+            raise ValueError("place_by chooses some of the places; set places to their number")
+        return self
+
+    def thinking(self) -> Thinking:
+        aside = Aside(mixer=self.join == "mix", mixer_width=self.mixer_width, marks_scale=self.marks_scale)
+        return Thinking(aside=aside)
+
+    def route(self) -> Route:
+        return Route(self.length, self.ahead, self.reread, self.reread_step, self.one_mark, self.apart)
+
+    def banned(self, thinker: "Thinker") -> "Tensor | None":
+        """Tokens that are no thoughts."""
+        import torch
+
+        if not self.words_only:
+            return None
+        vocab = thinker.vocab
+        return torch.tensor(sorted({*vocab.unwritten, vocab.eos, vocab.pad}), device=thinker.device)
+
+    # -- rows -----------------------------------------------------------------------------------------------------------
+
+    def check(self, encoded: Sequence[Encoded]) -> None:
+        short = next((row for row in encoded if len(row.question) + len(row.answer) <= self.ahead), None)
+        if short is not None:
+            raise DataError(
+                f"{short.id or 'example'} is no longer than method.ahead: {self.ahead}, so nothing can be predicted in it; "
+                "set ahead lower, or drop such texts"
+            )
+
+    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
+        if ex.steps or ex.cue:  # a question: what is written behind it is learned
+            return {"main": Layout(question(ex), steps(ex), cue(ex), answer(ex, vocab))}
+        return {"main": Layout(question(ex), Segment("text", ex.answer, 1.0))}
+
+    def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
+        return Layout(question(ex))
+
+    def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
+        from tacit.quiet.texts import texts
+
+        layouts = [row["main"] for row in rows]
+        taught = [[label != IGNORE for label in layout.labels] for layout in layouts]
+        return {"main": texts([layout.ids for layout in layouts], vocab.pad, self.ahead, taught)}
+
+    # -- learning -------------------------------------------------------------------------------------------------------
+
+    def loss(self, thinker: "Thinker", lesson: Lesson, counts: dict[str, Any]) -> Loss:
+        from tacit.quiet.lm.learning import learn
+
+        return learn(self, thinker, lesson, counts)
+
+    def summary(self, parts: dict[str, float]) -> dict[str, float]:
+        """`nll` and `policy` are the two losses, `advantage` the root of the mean square of advantages, `entropy` that of a
+        choice in nats, `base_nll` what the text alone predicts, `echo` the loss of the closing mark."""
+        parts = dict(parts)
+        cells, read = max(1.0, parts.pop("cells")), max(1.0, parts.pop("tokens_read", 1.0))
+        base = parts.pop("base_nll", None)
+        told = {name: value / cells for name, value in parts.items()}
+        if "advantage" in told:
+            told["advantage"] = max(0.0, told["advantage"]) ** 0.5
+        return told if base is None else told | {"base_nll": base / read}
+
+    # -- measuring ------------------------------------------------------------------------------------------------------
+
+    def measure(self, thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples: int = 1) -> dict[str, float]:
+        """See `tacit.quiet.measuring.measure`; besides `base_nll`, what the text alone predicts."""
+        from tacit.quiet.lm.measuring import look
+        from tacit.quiet.measuring import summed
+
+        return summed(look(self, thinker, encoded, batch, samples))

@@ -1,0 +1,79 @@
+"""From what thoughts were worth to the number that is minimised, and what is carried from step to step."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tacit.methods.base import Lesson
+from tacit.quiet.goal import Objective
+from tacit.quiet.objective import Values, losses
+
+
+class Keeper(Protocol):
+    """What carries numbers from step to step."""
+
+    training: bool
+    steps: Tensor
+    """Optimizer steps done."""
+    usual: Tensor
+    """The running mean of values."""
+    pressure: Tensor
+    """The bonus on undecidedness that comes to a target."""
+
+
+def conclude(
+    goal: Objective,
+    values: Values,
+    entropies: Tensor,
+    keepers: Sequence[Keeper],
+    counted: Tensor,
+    variable: bool,
+    lesson: Lesson,
+    gate: Tensor | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of each model, and what is to be told of it, from what its thoughts were worth. `entropies` (S, C, T) are the
+    sums over a thought's choices; `gate` (S, M, 1) is told where there is one."""
+    values.usual = torch.stack([keeper.usual for keeper in keepers]).to(values.real)
+    parts = losses(goal, values, variable, lesson.step / lesson.steps)
+    total = goal.nll * parts["nll"] + goal.policy * parts.get("policy", 0.0) + parts.get("judge", 0.0)
+    entropy = entropies.sum(-1) / values.chosen.sum(-1).clamp(min=1)
+    entropy = (entropy * values.real).sum(-1)
+    if goal.entropy_target is None:
+        total = total - goal.entropy * entropy
+    else:
+        total = total - torch.stack([keeper.pressure for keeper in keepers]).to(values.real) * entropy
+    if keepers[0].training:
+        _remember(goal, keepers, values, entropy.detach(), counted)
+    return total, _told(variable, parts, values, entropy, gate)
+
+
+def _remember(goal: Objective, keepers: Sequence[Keeper], values: Values, entropy: Tensor, counted: Tensor) -> None:
+    """What is carried from step to step: the usual value, and how much undecidedness is asked for. A part of a step
+    moves them by its share."""
+    places = values.real.sum(-1)
+    found = (values.like.detach().mean(-1) * values.real).sum(-1) / places
+    for keeper, value, spread, share in zip(keepers, found, entropy / places, (places / counted).tolist()):
+        begun = float(keeper.steps > 0)
+        keeper.usual.lerp_(value.to(keeper.usual), (1.0 - goal.memory * begun) * share)
+        if goal.entropy_target is not None:
+            keeper.pressure.add_(share * goal.entropy_rate * (goal.entropy_target - spread)).clamp_(min=0)
+
+
+def _told(
+    variable: bool, parts: dict[str, Tensor], values: Values, entropy: Tensor, gate: Tensor | None
+) -> dict[str, Tensor]:
+    """Sums over cells, to be divided by their number."""
+    tokens = values.chosen - values.ended.long()
+
+    def mean(numbers: Tensor) -> Tensor:
+        return (numbers.to(entropy).mean(-1) * values.real).sum(-1)
+
+    told = {name: parts[name] for name in ("nll", "policy", "judge", "advantage") if name in parts}
+    told |= {"entropy": entropy, "tokens": mean(tokens)}
+    if variable:
+        told |= {"empty": mean(tokens == 0), "unfinished": mean(~values.ended)}
+    if gate is not None:
+        told["gate"] = mean(gate[..., 0].unflatten(1, tokens.shape[1:]))
+    return told
