@@ -47,10 +47,7 @@ def before_answer(done: Completion, cue: Sequence[int], vocab: Vocab) -> Layout:
     end = after_cue(done.ids, cue)
     if end:
         return done.prompt + Layout(Segment("steps", _possible(done.prompt.ids[-1], done.ids[:end], vocab)))
-    # Nothing was announced; thoughts that were closed stay.
-    end = max((n for n, token in enumerate(done.ids, 1) if token == vocab.close), default=0)
-    thought = Segment("steps", _possible(done.prompt.ids[-1], done.ids[:end], vocab))
-    return announced(done.prompt + Layout(thought) if end else done.prompt, cue)
+    return announced(done.prompt, cue)
 
 
 def announced(prompt: Layout, cue: Sequence[int]) -> Layout:

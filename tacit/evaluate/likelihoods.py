@@ -253,11 +253,14 @@ class _Asking:
             prompts = [with_latents(prompt, self.settings.latents, vocab) for prompt in prompts]
         open_ = [n for n, prompt in enumerate(prompts) if self._is_open(prompt)]
         found = [announced(prompt, one.cue) for prompt, one in zip(prompts, encoded)]
-        rule = Sampling(max_tokens=self.settings.max_tokens, logprobs=False)
+        rule = Sampling(max_tokens=self.settings.max_tokens, logprobs=False, stop_tokens=(vocab.close,))
         rules = [rule.model_copy(update={"ends": ends(prompts[n], encoded[n].cue, vocab)}) for n in open_]
         done = self.thinker.complete([prompts[n] for n in open_], rules, slots=self.settings.batch)
         for n, one in zip(open_, done):
-            found[n] = before_answer(one, encoded[n].cue, vocab)
+            if one.ids[-1:] == [vocab.close]:
+                found[n] = announced(one.prompt + Layout(Segment("steps", tuple(one.ids))), encoded[n].cue)
+            else:
+                found[n] = before_answer(one, encoded[n].cue, vocab)
         return found
 
     def _is_open(self, prompt: Layout) -> bool:

@@ -248,16 +248,16 @@ def test_behind_silent_steps(thinker, task):
 
     prompt = Layout(Segment("question", ids(f"Q: {example.question}\nA:")), *vocab.thought(2), Segment("cue", ids(" ")))
     loss = thinker.loss(Batch.of([prompt + Layout(Segment("answer", ids("B"), 1.0))], vocab))
-    assert report.rows[0]["logprobs"] == pytest.approx([-float(loss)], rel=1e-9)
+    assert report.rows[0]["logprobs"] == pytest.approx([-loss.item()], rel=1e-9)
     assert report.rows[0]["thoughts"] == [{"kind": "silent", "length": 2}]
     assert report.numbers["nll"] != pytest.approx(found(thinker, task).numbers["nll"], rel=1e-6)
 
 
-class Deciding(Coconut):
+class Deciding(Cot):
     """Opens a thought and leaves it to the model when to close it."""
 
     def prompt(self, ex, vocab, stage=None):
-        return Layout(*super().prompt(ex, vocab, 0).segments, vocab.thought(0)[0])
+        return super().prompt(ex, vocab) + Layout(vocab.thought(0)[0])
 
 
 def test_a_model_that_decides_itself_thinks_first(task):
@@ -265,9 +265,10 @@ def test_a_model_that_decides_itself_thinks_first(task):
     thinker = make()
     thinker.thinking = thinker.thinking.model_copy(update={"confine": True, "max_latents": 3})
     rows = found(thinker, task, Deciding()).rows
+    rule = Sampling(stop_tokens=(thinker.vocab.close,))
     for row, example in zip(rows, task.examples("test")):
         prompt = thinker.tokenizer(f"Q: {example.question}\nA:", add_special_tokens=False)["input_ids"]
-        [done] = thinker.complete([Layout(Segment("question", (*prompt, thinker.vocab.open)))], Sampling(max_tokens=1))
+        [done] = thinker.complete([Layout(Segment("question", prompt), thinker.vocab.thought(0)[0])], rule)
         assert row["thoughts"] == ([{"kind": "silent", "length": done.latents}] if done.latents else [])
     thinker.thinking = thinker.thinking.model_copy(update={"max_latents": 0})
     assert [row["thoughts"] for row in found(thinker, task, Deciding()).rows] != [row["thoughts"] for row in rows]
