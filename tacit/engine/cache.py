@@ -129,6 +129,57 @@ class Columns(DynamicLayer):
         self._view(width)
 
 
+class Apart(DynamicLayer):
+    """One layer of a branch: a text that stays as it is, and beside it what every read has brought, each in a tensor of its own
+    (B, heads, C, n, D). A read is given its own columns; attention finds the others here."""
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, layer: Columns, cells: int):
+        super().__init__()
+        self.cells = cells
+        self.keys, self.values = layer.keys, layer.values
+        self.dtype, self.device, self.is_initialized = layer.keys.dtype, layer.keys.device, True
+        self.text = (layer.keys.flatten(0, 1), layer.values.flatten(0, 1))
+        self.own: list[tuple[Tensor, Tensor]] = []
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+        keys, values = (each.unflatten(2, (self.cells, -1)).contiguous() for each in (key_states, value_states))
+        self.own.append((keys, values))
+        return keys, values
+
+    def together(self, order: Tensor | None) -> Columns:
+        """The same as further columns of the text, cells in another order if one (B, C) is given."""
+        layer = Columns()
+        layer.lazy_initialization(self.keys, self.values)
+        pairs = [(self.keys, self.values), *((_listed(k, order), _listed(v, order)) for k, v in self.own)]
+        layer.keys, layer.values = (torch.cat(each, 2) for each in zip(*pairs))
+        return layer
+
+
+def _listed(own: Tensor, order: Tensor | None) -> Tensor:
+    if order is not None:
+        own = torch.take_along_dim(own, order[:, None, :, None, None], 2)
+    return own.flatten(2, 3)
+
+
+def apart(cache: Cache, cells: int) -> Cache:
+    """A cache for a branch of so many cells."""
+    return Cache(layers=[Apart(layer, cells) for layer in columns(cache)])
+
+
+def apart_layers(cache: Cache) -> list[Apart]:
+    return cache.layers  # type: ignore[return-value]
+
+
+def together(cache: Cache, order: Tensor | None) -> Cache:
+    """An ordinary cache of what a branch has read."""
+    other = new_cache()
+    columns(other).extend(layer.together(order) for layer in apart_layers(cache))
+    return other
+
+
 def new_cache() -> Cache:
     return Cache(layer_class_to_replicate=Columns)
 

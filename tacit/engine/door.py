@@ -4,7 +4,7 @@ Calling the body and the head separately is what lets us skip the vocabulary whe
 the two together are the model is not believed by family name but checked on a few tokens when the door is opened.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from tacit.errors import ModelError
 
+TWO_PART = "two_part"
+"""Our attention among the library's, which is `sdpa` unless a branch is read."""
 FULL, SLIDING = "full_attention", "sliding_attention"
 STATES = ("state_size", "ssm_state_size", "mamba_d_state", "d_conv", "lru_width")
 """What configurations call the size of a state-space or otherwise recurrent state."""
@@ -37,13 +39,17 @@ class Door:
     """Name of the attention implementation; the library keeps it under an underscore and offers no other way to read it."""
     scale: float
     cap: float | None
+    table: nn.Module | None = None
+    """The input embedding, where it is not the model's: that of a body which plays a role beside it."""
+    verdicts: dict[bool, str | None] = field(default_factory=dict, compare=False, repr=False)
+    """What keeps the model from two-part attention while it trains, and while it does not; of those that were tried."""
 
     @property
     def embedding(self) -> nn.Module:
-        return self.model.get_input_embeddings()
+        return self.model.get_input_embeddings() if self.table is None else self.table
 
     def embed(self, ids: Tensor) -> Tensor:
-        return self.model.get_input_embeddings()(ids)
+        return self.embedding(ids)
 
     def head(self, hidden: Tensor) -> Tensor:
         """(…, H) -> (…, V), with the scaling or the cap that the model's own configuration names."""
@@ -87,7 +93,7 @@ def open_door(model, *, probe: bool = True) -> Door:
         kinds=kinds,
         window=getattr(config, "sliding_window", None) if not kinds or SLIDING in kinds else None,
         recurrent=recurrent,
-        attention="" if recurrent else str(base.config._attn_implementation),
+        attention="" if recurrent else _attention(base.config),
         scale=_head_scale(config),
         cap=getattr(config, "final_logit_softcapping", None),
     )
@@ -99,6 +105,11 @@ def open_door(model, *, probe: bool = True) -> Door:
 
 def _weight(module: nn.Module) -> Tensor:
     return next(p for n, p in module.named_parameters() if n.endswith("weight"))
+
+
+def _attention(config) -> str:
+    name = str(config._attn_implementation)
+    return "sdpa" if name == TWO_PART else name
 
 
 def _attention_kinds(config, body: nn.Module, name: str) -> tuple[str, ...]:

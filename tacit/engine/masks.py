@@ -75,6 +75,24 @@ def beside(trunk: Tensor, at: Tensor, cell: Tensor, step: Tensor, keep: Tensor, 
     return torch.cat([top, branched(trunk, at, cell, step, keep, K, window)], 2)
 
 
+def between(at: Tensor, first: Tensor | None, keep: Tensor | None, keys: slice) -> Tensor:
+    """(B, C, 1 or n, K) for a stretch of the trunk alone: cells see it up to the column `at` (B, C), and where there is a window,
+    from the column `first` (B, C, n) of each query on."""
+    columns = torch.arange(keys.start, keys.stop, device=at.device)
+    see = columns <= at[..., None, None]
+    if first is not None:
+        see = see & (columns >= first[..., None])
+    return see if keep is None else see & keep[:, None, None, keys]
+
+
+def within(step: int, n: int, other: int, m: int, window: int | None, device) -> Tensor | None:
+    """(n, m) for one cell alone: its n columns from `step` on, looking at its m columns from `other` on. None: at all."""
+    if step >= other + m - 1 and (window is None or step + n - 1 - other < window):
+        return None
+    behind = torch.arange(step, step + n, device=device)[:, None] - torch.arange(other, other + m, device=device)
+    return (behind >= 0) if window is None else (behind >= 0) & (behind < window)
+
+
 def for_model(door: Door, make) -> Tensor | dict[str, Tensor | None] | None:
     """The mask argument that this model takes: one mask, or one for each kind of its layers. `make(window)` builds one."""
     masks = {kind: _as_argument(door, make(door.window if kind == SLIDING else None)) for kind in door.kinds}

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from tacit.engine.branch import steps_within
 from tacit.engine.door import Door
-from tacit.engine.stream import Beside, Read, steps_within
+from tacit.engine.stream import Beside, Read
 from tacit.errors import ModelError
 
 
@@ -40,7 +41,7 @@ class RecurrentStream:
     def fork(self) -> "RecurrentStream":
         return self._with(self.state, self.positions, self.history)
 
-    def branch(self, at: Tensor, offset: int = 0) -> "RecurrentBranch":
+    def branch(self, at: Tensor, offset: int = 0, dense: bool = False) -> "RecurrentBranch":
         states = torch.cat(self.history, 1)  # (B, K, L, S)
         index = at[:, :, None, None].expand(-1, -1, *states.shape[2:])
         return RecurrentBranch(self.door, states.gather(1, index))
@@ -68,6 +69,7 @@ class RecurrentBranch:
     def __init__(self, door: Door, states: Tensor):
         self.door = door
         self.states = states  # (B, C, L, S)
+        self.dense: str | None = None
 
     def read(
         self,

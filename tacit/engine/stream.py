@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tacit.engine import masks
+from tacit.engine.branch import AttentionBranch, kept_before, refuse_flash, why_dense
 from tacit.engine.cache import columns, fork_cache, new_cache
 from tacit.engine.door import Door
 from tacit.errors import ModelError
@@ -51,6 +52,9 @@ class Beside(NamedTuple):
 
 
 class Branch(Protocol):
+    dense: str | None
+    """Why every column is compared with every other under a mask, and what that costs; None where they are not."""
+
     def read(
         self,
         embeds: Tensor,
@@ -73,7 +77,7 @@ class Stream(Protocol):
         self, embeds: Tensor, positions: Tensor, keep: Tensor | None, beside: Beside, layers: bool = False
     ) -> tuple[Read, Read]: ...
     def fork(self) -> "Stream": ...
-    def branch(self, at: Tensor, offset: int = 0) -> Branch: ...
+    def branch(self, at: Tensor, offset: int = 0, dense: bool = False) -> Branch: ...
     def select(self, rows: Tensor, reserve: int = ...) -> "Stream": ...
     def join(self, other: Any, rows: Tensor | None = None) -> "Stream": ...
     def trim(self) -> None: ...
@@ -119,7 +123,7 @@ class AttentionStream:
             mask = self.keep  # these kernels take padding only, and know what is causal themselves
         else:
             mask = masks.for_model(self.door, lambda window: self._mask(past, width, window, embeds.device))
-        return self._call(embeds, positions, mask, layers)
+        return self.call(embeds, positions, mask, layers)
 
     def read_apart(
         self, embeds: Tensor, positions: Tensor, keep: Tensor | None, document: Tensor, layers: bool = False
@@ -132,7 +136,7 @@ class AttentionStream:
                 "Set model.attention: sdpa, train.pack: null, or train.pack_apart: false"
             )
         self._remember(positions, keep)
-        return self._call(
+        return self.call(
             embeds, positions, masks.for_model(self.door, lambda window: masks.apart(document, keep, window)), layers
         )
 
@@ -143,12 +147,12 @@ class AttentionStream:
         assert self.length == 0 and self.cache is not None
         refuse_flash(self.door)
         self._remember(positions, keep)
-        trunk, T = _kept(self), embeds.shape[1]
+        trunk, T = self.kept(), embeds.shape[1]
         step = kept_before(beside.keep, beside.cells)
         given = (trunk, beside.at, beside.cells, step, beside.keep)
         mask = masks.for_model(self.door, lambda window: masks.beside(*given, window, embeds.device))
         where = torch.cat([positions, positions.gather(1, beside.at)[:, beside.cells] + 1 + step], 1)
-        both = self._call(torch.cat([embeds, beside.embeds], 1), where, mask, layers or beside.layers)
+        both = self.call(torch.cat([embeds, beside.embeds], 1), where, mask, layers or beside.layers)
         for layer in columns(self.cache):
             layer.shorten(len(beside.cells))
         mine, theirs = (
@@ -177,7 +181,7 @@ class AttentionStream:
             return None
         return masks.causal(width, past, self.keep, window, device)
 
-    def _call(self, embeds: Tensor, positions: Tensor, mask, layers: bool) -> Read:
+    def call(self, embeds: Tensor, positions: Tensor, mask, layers: bool, **given) -> Read:
         out = self.door.body(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -185,6 +189,7 @@ class AttentionStream:
             past_key_values=self.cache,
             use_cache=self.cache is not None,
             output_hidden_states=layers,
+            **given,
         )
         if self.cache is not None and self.cache.get_seq_length() == 0:
             raise ModelError(
@@ -193,6 +198,10 @@ class AttentionStream:
             )
         return Read(out.last_hidden_state, out.hidden_states if layers else None)
 
+    def kept(self) -> Tensor:
+        """(B, K)"""
+        return torch.ones_like(self.positions, dtype=torch.bool) if self.keep is None else self.keep
+
     def fork(self) -> "AttentionStream":
         assert self.cache is not None, "a stream without a cache cannot be forked"
         other = AttentionStream.__new__(AttentionStream)
@@ -200,9 +209,11 @@ class AttentionStream:
         other.cache = fork_cache(self.cache)
         return other
 
-    def branch(self, at: Tensor, offset: int = 0) -> "AttentionBranch":
-        """`at` (B, C): the columns to continue. `offset`: added to the positions of what the cells read."""
-        return AttentionBranch(self, at, offset)
+    def branch(self, at: Tensor, offset: int = 0, dense: bool = False) -> "AttentionBranch":
+        """`at` (B, C): the columns to continue. `offset`: added to the positions of what the cells read. `dense`: with a mask,
+        even if the model could do without."""
+        refuse_flash(self.door)
+        return AttentionBranch(self, at, offset, "a dense mask was asked for" if dense else why_dense(self))
 
     def select(self, rows: Tensor, reserve: int = 64) -> "AttentionStream":
         other = self.fork()
@@ -217,7 +228,7 @@ class AttentionStream:
         width = max(self.length, other.length)
         for mine, theirs in zip(columns(self.cache), columns(other.cache)):
             mine.place(theirs, rows, width)
-        self.keep = _merge(_kept(self), _kept(other), rows, width)
+        self.keep = _merge(self.kept(), other.kept(), rows, width)
         self.positions = _merge(self.positions, other.positions, rows, width)
         self.length = width
         return self
@@ -234,69 +245,7 @@ class AttentionStream:
             self.length -= first
 
 
-def _kept(stream: AttentionStream) -> Tensor:
-    return torch.ones_like(stream.positions, dtype=torch.bool) if stream.keep is None else stream.keep
-
-
 def _merge(mine: Tensor, theirs: Tensor, rows: Tensor | None, width: int) -> Tensor:
     """Both right-aligned to `width` columns; theirs in the place of `rows` of mine, or behind them."""
     mine, theirs = (torch.nn.functional.pad(t, (width - t.shape[1], 0)) for t in (mine, theirs))
     return torch.cat([mine, theirs]) if rows is None else mine.index_copy(0, rows, theirs)
-
-
-class AttentionBranch:
-    """Continuations of single columns, as further columns of the same rows under a mask that keeps them apart."""
-
-    def __init__(self, trunk: AttentionStream, at: Tensor, offset: int):
-        refuse_flash(trunk.door)
-        self.stream = trunk.fork()
-        self.at = at
-        self.trunk_keep = _kept(trunk)
-        self.start = trunk.positions.gather(1, at) + 1 + offset  # (B, C)
-        self.read_so_far = torch.zeros_like(at)  # (B, C) kept columns of each cell
-        self.cell = at.new_empty(0)
-        self.step = at.new_empty(len(at), 0)
-        self.keep = torch.empty(len(at), 0, dtype=torch.bool, device=at.device)
-
-    def read(
-        self,
-        embeds: Tensor,
-        cells: Tensor,
-        keep: Tensor | None = None,
-        layers: bool = False,
-        positions: Tensor | None = None,
-    ) -> Read:
-        B, W, _ = embeds.shape
-        now = torch.ones(B, W, dtype=torch.bool, device=embeds.device) if keep is None else keep
-        step = self.read_so_far[:, cells] + kept_before(now, cells)  # (B, W)
-        self.read_so_far = self.read_so_far.index_add(1, cells, now.long())
-        self.cell, self.step = torch.cat([self.cell, cells]), torch.cat([self.step, step], 1)
-        self.keep = torch.cat([self.keep, now], 1)
-        mask = masks.for_model(
-            self.stream.door,
-            lambda window: masks.branched(self.trunk_keep, self.at, self.cell, self.step, self.keep, W, window),
-        )
-        where = self.start[:, cells] + step if positions is None else positions
-        return self.stream._call(embeds, where, mask, layers)
-
-
-def refuse_flash(door: Door) -> None:
-    if door.attention.startswith("flash"):
-        raise ModelError(
-            f"attention {door.attention!r} takes no masks, and a branch needs one. Set model.attention: sdpa"
-        )
-
-
-def kept_before(keep: Tensor, cells: Tensor) -> Tensor:
-    """(B, W) how many kept columns of the same cell stand before each, so that padding moves nothing that follows it."""
-    before = keep.long().cumsum(1) - keep.long()
-    first = torch.arange(len(cells), device=cells.device) - steps_within(cells)
-    return before - before[:, first]
-
-
-def steps_within(cells: Tensor) -> Tensor:
-    """(W,) how many columns of the same cell stand before each, in one read: cells ascend, so they form runs."""
-    column = torch.arange(len(cells), device=cells.device)
-    fresh = torch.ones_like(cells, dtype=torch.bool)
-    fresh[1:] = cells[1:] != cells[:-1]
-    return column - torch.where(fresh, column, 0).cummax(0).values

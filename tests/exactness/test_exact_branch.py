@@ -79,12 +79,12 @@ def test_a_shared_buffer_is_noticed(monkeypatch):
 # --- a thought behind every token ------------------------------------------------------------------------------------
 
 
-def sampled(mind, batch, trunk, offset):
+def sampled(mind, batch, trunk, offset, dense):
     """(B, C, THOUGHT) tokens, drawn one after the other behind every column, with the hidden states of each read."""
     at = torch.arange(batch.shape[1]).expand(batch.shape)
     cells = torch.arange(batch.shape[1])
     generator = torch.Generator().manual_seed(5)
-    branch = trunk.branch(at, offset)
+    branch = trunk.branch(at, offset, dense)
     tokens, states = [torch.full(batch.shape, VOCAB.open)], []
     with torch.no_grad():
         for _ in range(THOUGHT):
@@ -94,16 +94,16 @@ def sampled(mind, batch, trunk, offset):
     return torch.stack(tokens[:-1], 2), torch.stack(states, 2)
 
 
-def check_quiet(family, offset=0):
+def check_quiet(family, offset=0, dense=False):
     """Sampled token by token without gradient, then read at once with it: both are one naive row for every column."""
     mind = thinker(family)
     with torch.no_grad():
         trunk, batch = read_texts(mind, TEXTS)
-        tokens, states = sampled(mind, batch, trunk, offset)
+        tokens, states = sampled(mind, batch, trunk, offset, dense)
     trunk, batch = read_texts(mind, TEXTS)
     cells = torch.arange(batch.shape[1]).repeat_interleave(THOUGHT)
     at = torch.arange(batch.shape[1]).expand(batch.shape)
-    again = trunk.branch(at, offset).read(mind.door.embed(tokens.flatten(1)), cells).hidden
+    again = trunk.branch(at, offset, dense).read(mind.door.embed(tokens.flatten(1)), cells).hidden
     again = again.unflatten(1, tokens.shape[1:])
     logp = mind.door.head(again).log_softmax(-1)[:, :, :-1].gather(-1, tokens[:, :, 1:, None])[..., 0]
     ours, theirs = logp[batch.keep].sum(), 0
@@ -120,9 +120,10 @@ def check_quiet(family, offset=0):
     tiny.same(family, mind, ours / count, theirs / count)
 
 
+@pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("family", SOME)
-def test_a_thought_behind_every_token(family):
-    check_quiet(family)
+def test_a_thought_behind_every_token(family, dense):
+    check_quiet(family, dense=dense)
 
 
 def test_thoughts_at_positions_of_their_own():
@@ -147,7 +148,9 @@ def branch_window_ignored(patch):
 
 def branch_off_by_one(patch):
     init = stream.AttentionBranch.__init__
-    patch.setattr(stream.AttentionBranch, "__init__", lambda self, trunk, at, offset: init(self, trunk, at, offset + 1))
+    patch.setattr(
+        stream.AttentionBranch, "__init__", lambda self, trunk, at, offset, why: init(self, trunk, at, offset + 1, why)
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,7 @@ def branch_off_by_one(patch):
 def test_sabotaged_branches_are_noticed(family, sabotage, monkeypatch):
     sabotage(monkeypatch)
     with pytest.raises(AssertionError, match="states differ"):
-        check_quiet(family)
+        check_quiet(family, dense=True)
 
 
 # --- cells of different lengths, read in several goes ----------------------------------------------------------------
