@@ -1,11 +1,17 @@
-"""Parts beside a language model that thinks before its tokens: the gate behind a thought, the marks around it, and running
-means of its training."""
+"""Parts beside a language model that thinks before its tokens: the gate behind a thought, the marks around it, roles
+with weights of their own, and running means of its training."""
+
+import copy
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tacit.engine.door import Door
-from tacit.thinking import Aside
+from tacit.errors import ModelError
+from tacit.models.adapters import adapt
+from tacit.thinking import Aside, Cast
 from tacit.vocab import Vocab
 
 
@@ -25,15 +31,62 @@ class AsideParts(nn.Module):
         self.mixer = None
         if aside.mixer:
             self.mixer = Mixer(door.width, aside.mixer_width or door.width).to(door.device, kept)
+        self.cast = aside.cast
+        self.roles = nn.ModuleDict({role: Role(door, kind, aside.cast) for role, kind in aside.cast.own.items()})
+        self._doors: dict[str, Door] = {}
+        if aside.cast.base == "fixed":
+            door.model.requires_grad_(False)
+        self.levels = nn.Parameter(torch.zeros(aside.levels, door.embedding_width)) if aside.levels else None
         self.scale = aside.marks_scale
         if self.scale is not None:
             marks = door.embed(torch.tensor([vocab.open, vocab.close], device=door.device)).detach()
             self.marks = nn.Parameter(marks.to(kept) / self.scale)
 
+    def door(self, role: str, door: Door) -> Door:
+        """The model as it is in a role. The same door every time, since it remembers what was found out about its body."""
+        player = self.cast.player(role)
+        if player == "base":
+            return door
+        if player not in self._doors:
+            body: Any = self.roles[player].body
+            self._doors[player] = replace(door, body=body, table=body.get_input_embeddings(), verdicts={})
+        return self._doors[player]
+
     def mark(self, number: int) -> Tensor:
         """(E,) the vector of the opening mark (0) or the closing one (1)."""
         assert self.scale is not None
         return self.marks[number] * self.scale
+
+
+class Role(nn.Module):
+    """A network for a role. Weights that it shares with the base model are not saved a second time."""
+
+    def __init__(self, door: Door, kind: str, cast: Cast):
+        super().__init__()
+        if door.recurrent:
+            raise ModelError(
+                "roles with weights of their own are made from transformers here; set method.cast.reasoner and "
+                "method.cast.interpreter to base, or take method quiet and a model of family roles"
+            )
+        theirs = {id(p): p for p in door.body.parameters()}
+        self.body = copy.deepcopy(door.body, {} if kind == "copy" else dict(theirs))
+        if kind == "adapter":
+            adapt(self.body, cast.rank, cast.alpha)
+        else:
+            self.body.requires_grad_(True)
+        self.shared = tuple(f"body.{name}" for name, p in self.body.named_parameters() if id(p) in theirs)
+        self.register_load_state_dict_post_hook(_nothing_shared_is_missing)
+
+    def state_dict(self, *args: Any, prefix: str = "", **options: Any) -> dict[str, Any]:
+        found = super().state_dict(*args, prefix=prefix, **options)
+        for name in self.shared:
+            found.pop(prefix + name)
+        return found
+
+
+def _nothing_shared_is_missing(role: nn.Module, keys: Any) -> None:
+    assert isinstance(role, Role)
+    keys.missing_keys[:] = [key for key in keys.missing_keys if not key.endswith(role.shared)]
 
 
 class Mixer(nn.Module):

@@ -11,6 +11,35 @@ NORMED = ("linear_rms", "linear_ln", "mlp")
 """Kinds that end in a norm whose gain can be set. That of linear_ecf is given by the embeddings."""
 
 
+class Cast(Settings):
+    """Who plays which role where a model thinks before its tokens: the base model says what the text alone predicts, the
+    reasoner writes thoughts, the interpreter reads them and predicts."""
+
+    base: Literal["trained", "fixed"] = "trained"
+    """Whether the base model's weights are learned; those that others share with it are the same weights."""
+    reasoner: Literal["base", "adapter", "copy"] = "base"
+    """base: the base model itself. adapter: the same weights with low-rank maps beside them. copy: a copy with weights of its
+    own; the output layer is always the base model's."""
+    interpreter: Literal["base", "reasoner", "adapter", "copy"] = "base"
+    """Likewise, or the same network as the reasoner."""
+    rank: int = Field(default=16, ge=1)
+    """Rank of the adapters."""
+    alpha: float = Field(default=32.0, gt=0)
+    """An adapter's output is scaled by alpha / rank."""
+
+    @property
+    def own(self) -> dict[str, Literal["adapter", "copy"]]:
+        """The roles with weights of their own."""
+        kinds = {"reasoner": self.reasoner, "interpreter": self.interpreter}
+        return {role: kind for role, kind in kinds.items() if kind in ("adapter", "copy")}  # type: ignore[misc]
+
+    def player(self, role: str) -> str:
+        """Whose network plays a role: base, reasoner or interpreter."""
+        if role == "interpreter" and self.interpreter == "reasoner":
+            role = "reasoner"
+        return role if role in self.own else "base"
+
+
 class Aside(Settings):
     """What a language model learns besides, to think before its tokens."""
 
@@ -21,6 +50,10 @@ class Aside(Settings):
     marks_scale: float | None = Field(default=None, gt=0)
     """The marks around a thought get vectors of their own, kept divided by this number, so that their steps are so many times
     larger than those of other weights. Left out: they are tokens like others."""
+    cast: Cast = Cast()
+    """Which roles have weights of their own."""
+    levels: int = Field(default=0, ge=0)
+    """Strengths of the base model that thoughts are told, by a vector added to the opening mark; 0: they are told nothing."""
 
 
 class Thinking(Settings):

@@ -39,15 +39,17 @@ class Door:
     """Name of the attention implementation; the library keeps it under an underscore and offers no other way to read it."""
     scale: float
     cap: float | None
+    table: nn.Module | None = None
+    """The input embedding, where it is not the model's: that of a body which plays a role beside it."""
     verdicts: dict[bool, str | None] = field(default_factory=dict, compare=False, repr=False)
     """What keeps the model from two-part attention while it trains, and while it does not; of those that were tried."""
 
     @property
     def embedding(self) -> nn.Module:
-        return self.model.get_input_embeddings()
+        return self.model.get_input_embeddings() if self.table is None else self.table
 
     def embed(self, ids: Tensor) -> Tensor:
-        return self.model.get_input_embeddings()(ids)
+        return self.embedding(ids)
 
     def head(self, hidden: Tensor) -> Tensor:
         """(…, H) -> (…, V), with the scaling or the cap that the model's own configuration names."""

@@ -14,6 +14,7 @@ METHODS: dict[str, object] = {
     "distill": "tacit.methods.distill:Distill",
     "grpo": "tacit.methods.grpo:Grpo",
     "plain": "tacit.methods.plain:Plain",
+    "gaussian": "tacit.methods.gaussian:Gaussian",
     "quiet": "tacit.methods.quiet:Quiet",
     "quiet_star": "tacit.methods.quiet_star:QuietStar",
 }

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.random import Generator
 from pydantic import Field, model_validator
 
-from tacit.errors import DataError, ModelError
+from tacit.errors import ModelError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
 from tacit.methods.base import Lesson, Loss, Method, Team
-from tacit.quiet.goal import Objective
+from tacit.quiet.goal import Objective, by_cell
 from tacit.quiet.roles import Roles
 from tacit.vocab import Vocab
 
@@ -87,12 +87,9 @@ class Quiet(Method):
     # -- rows -----------------------------------------------------------------------------------------------------------
 
     def check(self, encoded: Sequence[Encoded]) -> None:
-        asked = next((row for row in encoded if row.cue or row.steps), None)
-        if asked is not None:
-            raise DataError(
-                f"{asked.id or 'example'} is a question, and thoughts before every token belong to plain text; take a task of "
-                "texts, such as text"
-            )
+        from tacit.quiet.texts import refuse_questions
+
+        refuse_questions(encoded)
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
         return {"main": Layout(Segment("question", ex.question), Segment("text", ex.answer, 1.0))}
@@ -138,11 +135,7 @@ class Quiet(Method):
         """`nll` and `policy` are the two losses, `advantage` the root of the mean square of advantages, `entropy` that of a
         choice in nats, `tokens` of a thought, `empty` and `unfinished` shares of thoughts, `gate` how far predictions leave the
         base model."""
-        cells = max(1.0, parts["cells"])
-        told = {name: value / cells for name, value in parts.items() if name != "cells"}
-        if "advantage" in told:
-            told["advantage"] = told["advantage"] ** 0.5
-        return told
+        return by_cell(parts)
 
     # -- measuring ------------------------------------------------------------------------------------------------------
 

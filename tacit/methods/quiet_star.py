@@ -16,7 +16,7 @@ from tacit.layout import IGNORE, Layout, Segment
 from tacit.methods.base import Lesson, Loss, Method, answer, cue, question, steps
 from tacit.quiet.goal import Objective
 from tacit.quiet.lm.route import Route
-from tacit.thinking import Aside, Thinking
+from tacit.thinking import Aside, Cast, Thinking
 from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class QuietStar(Method):
     tokens like others."""
     mixer_width: int | None = Field(default=None, ge=1)
     """Inner width of the gate. Left out: that of the hidden state."""
+    cast: Cast = Cast()
+    """Which roles have weights of their own."""
+    strengths: tuple[float, ...] = ()
+    """Dropout on what the base model tells the prediction, one after another, step by step; thoughts are told which it is."""
     base: float = Field(default=0.0, ge=0)
     """Weight of learning to predict without thoughts."""
     echo: float = Field(default=0.0, ge=0)
@@ -90,12 +94,26 @@ class QuietStar(Method):
             raise ValueError("reread_step is the position of a token that is read again; set reread: true")
         if self.mixer_width is not None and self.join != "mix":
             raise ValueError("mixer_width is that of the gate; set join: mix")
+        if self.strengths and self.join == "after":
+            raise ValueError("nothing of the base model reaches the prediction; set join: mix, or leave strengths out")
+        if not all(0 <= share < 1 for share in self.strengths):
+            raise ValueError("strengths are shares that are dropped, from 0 to below 1")
+        if self.cast.base == "fixed" and self.marks_scale is None:
+            raise ValueError(
+                "the marks are tokens of the base model, which is fixed, so they would never be learned; set marks_scale: 1"
+            )
         if self.place_by != "even" and self.places is None:
             raise ValueError("place_by chooses some of the places; set places to their number")
         return self
 
     def thinking(self) -> Thinking:
-        aside = Aside(mixer=self.join == "mix", mixer_width=self.mixer_width, marks_scale=self.marks_scale)
+        aside = Aside(
+            mixer=self.join == "mix",
+            mixer_width=self.mixer_width,
+            marks_scale=self.marks_scale,
+            cast=self.cast,
+            levels=len(self.strengths),
+        )
         return Thinking(aside=aside)
 
     def route(self) -> Route:

@@ -55,6 +55,20 @@ def add_lora(base: Any, lora: Any, tokens: Sequence[int], revision: str | None =
     return _trained_in_fp32(model)
 
 
+def adapt(body: Any, rank: int, alpha: float) -> None:
+    """Adapters in a body's linear maps, in place. Whether its other weights are trained stays as it was."""
+    from peft import LoraConfig, inject_adapter_in_model
+    from transformers.pytorch_utils import Conv1D
+
+    trained = [(p, p.requires_grad) for p in body.parameters()]
+    linear = {name.rpartition(".")[2] for name, m in body.named_modules() if isinstance(m, torch.nn.Linear | Conv1D)}
+    transposed = any(isinstance(module, Conv1D) for module in body.modules())
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=sorted(linear), fan_in_fan_out=transposed)  # type: ignore[arg-type]
+    inject_adapter_in_model(config, body)
+    for parameter, was in trained:
+        parameter.requires_grad_(was)
+
+
 def _tables(base: Any) -> list[str]:
     """The names of the embedding and, where it has weights of its own, of the head."""
     names = {id(module): name.rpartition(".")[2] for name, module in base.named_modules()}

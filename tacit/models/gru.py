@@ -87,7 +87,7 @@ class GRUPreTrainedModel(PreTrainedModel):
             nn.init.normal_(module.weight, std=std)
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Linear | nn.Embedding | nn.GRU | nn.LSTMCell):
+        elif isinstance(module, nn.Linear | nn.Embedding | nn.GRU | nn.RNNCellBase):
             module.reset_parameters()
 
 
@@ -188,7 +188,7 @@ class GRUForCausalLM(GRUPreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.model = GRUModel(config)
         mlp = config.head == "mlp"
-        self.neck = _neck(config.hidden_size) if mlp else nn.Identity()
+        self.neck = neck(config.hidden_size) if mlp else nn.Identity()
         self.lm_head = nn.Linear(MLP_HEAD if mlp else config.hidden_size, config.vocab_size)
         self.post_init()
 
@@ -247,7 +247,8 @@ def _after_each(layer: nn.Module, inputs: Tensor, before: Tensor) -> Tensor:
     return torch.stack(after, 1)
 
 
-def _neck(size: int) -> nn.Module:
+def neck(size: int) -> nn.Module:
+    """What an mlp head has before its last layer."""
     return nn.Sequential(nn.Linear(size, MLP_HEAD), nn.GELU(), nn.Linear(MLP_HEAD, MLP_HEAD), nn.GELU())
 
 

@@ -50,6 +50,7 @@ def _weights(place: str, **options: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
     import tacit.models.gru
+    import tacit.quiet.drawn
     import tacit.quiet.model  # noqa: F401 (teaches the library our recurrent models)
 
     place = find_weights(place)
@@ -96,6 +97,7 @@ def read_config(name: str, revision: str | None = None) -> Any:
     from transformers import AutoConfig
 
     import tacit.models.gru
+    import tacit.quiet.drawn
     import tacit.quiet.model  # noqa: F401 (teaches the library our recurrent models)
 
     place = architecture_of(find_weights(name), revision)

@@ -124,7 +124,12 @@ def _from_weights(model: Any, thinking: Thinking, tokens: Sequence[str], precisi
     if model.lora is not None:
         base = add_lora(base, model.lora, _trained_rows(vocab, tokenizer, model), model.revision)
     thinker = Thinker(base, tokenizer, vocab, thinking)
-    if facts is not None and facts["thinking"].feedback == thinking.feedback and not model.fresh:
+    parts = ("feedback", "aside")
+    if (
+        facts is not None
+        and not model.fresh
+        and all(getattr(facts["thinking"], p) == getattr(thinking, p) for p in parts)
+    ):
         load_parts(thinker, place, model.revision)
     return thinker
 

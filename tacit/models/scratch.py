@@ -15,13 +15,27 @@ from pydantic import Field
 from tacit.errors import ModelError
 from tacit.models.initial import Initial, draw_weights
 from tacit.quiet.roles import Roles
+from tacit.quiet.states import GaussianStates
 from tacit.settings import Settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 FamilyName = Literal[
-    "gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "olmo2", "phi", "gpt_neox", "opt", "gru", "lstm", "roles"
+    "gpt2",
+    "llama",
+    "qwen2",
+    "qwen3",
+    "mistral",
+    "gemma",
+    "olmo2",
+    "phi",
+    "gpt_neox",
+    "opt",
+    "gru",
+    "lstm",
+    "roles",
+    "gaussian",
 ]
 
 
@@ -30,9 +44,9 @@ class Scratch(Settings):
 
     family: FamilyName = "gpt2"
     """The architecture. gru and lstm are our own recurrent models, roles those of them that think before every token (one layer,
-    method quiet); the others are those of transformers."""
+    method quiet), gaussian those that draw their states (one layer, method gaussian); the others are those of transformers."""
     layers: int = Field(default=2, ge=1)
-    """Layers; roles have one."""
+    """Layers; roles and gaussian have one."""
     hidden: int = Field(default=64, ge=1)
     """Width of the hidden state and of the embeddings."""
     heads: int = Field(default=4, ge=1)
@@ -57,8 +71,14 @@ class Scratch(Settings):
     """Standard deviation of initial weights. Left out: 0.02, or for recurrent models torch's own initialisation."""
     roles: Roles | None = None
     """Who reads, thinks and interprets in a model that thinks before every token; hidden is the width of its base model."""
+    gaussian: GaussianStates | None = None
+    """What is drawn in a model that draws its states."""
     initial: Initial | None = None
     """Initial weights by part, over those of init_std."""
+
+    def own(self) -> Any:
+        """The section that belongs to this family alone, as it stands if it was left out."""
+        return getattr(self, self.family) or OWN[self.family]()
 
     def faults(self) -> dict[str, str]:
         """Every setting that cannot work, with the reason and the remedy; empty if a model can be built."""
@@ -70,7 +90,7 @@ class Scratch(Settings):
         if self.head == "mlp" and self.tied and "head" in family.has:
             faults["tied"] = "an mlp head ends in another width than the embeddings: set tied: false, or head: linear"
         if "roles" in family.has:
-            faults |= {f"roles.{name}": why for name, why in (self.roles or Roles()).faults(self.hidden).items()}
+            faults |= {f"roles.{name}": why for name, why in self.own().faults(self.hidden).items()}
         if "heads" not in family.has:
             return faults
         if self.hidden % self.heads:
@@ -144,12 +164,19 @@ class Family:
     """Arguments that are its own."""
 
 
-OPTIONAL = frozenset({"heads", "mlp", "positions", "kv_heads", "window", "rope_theta", "head", "initial", "roles"})
+OPTIONAL = frozenset(
+    {"heads", "mlp", "positions", "kv_heads", "window", "rope_theta", "head", "initial", "roles", "gaussian"}
+)
 ATTENTION = frozenset({"heads", "mlp", "positions"})
 ROTARY = ATTENTION | {"rope_theta"}
 GROUPED = ROTARY | {"kv_heads"}
 SLIDING = GROUPED | {"window"}
 RECURRENT = frozenset({"head"})
+
+OWN: dict[str, type[Settings]] = {"roles": Roles, "gaussian": GaussianStates}
+"""Families with a section of settings that is called as they are."""
+OURS = {"gru": "tacit_gru", "lstm": "tacit_gru", "roles": "tacit_quiet", "gaussian": "tacit_gaussian"}
+"""What our own models are called in a saved configuration."""
 
 USUAL = {
     "layers": "num_hidden_layers",
@@ -187,7 +214,8 @@ FAMILIES: dict[str, Family] = {
     ),
     "gru": Family(RECURRENT, dropout=("dropout",), more=lambda _: {"cell": "gru"}),
     "lstm": Family(RECURRENT, dropout=("dropout",), more=lambda _: {"cell": "lstm"}),
-    "roles": Family(RECURRENT | {"roles"}, dropout=()),
+    "roles": Family(RECURRENT | {"roles"}, dropout=(), more=lambda scratch: {"roles": scratch.own().model_dump()}),
+    "gaussian": Family(RECURRENT | {"gaussian"}, dropout=(), more=lambda scratch: scratch.own().model_dump()),
 }
 
 
@@ -196,10 +224,11 @@ def _config(scratch: Scratch, **tokens: int | None) -> "PreTrainedConfig":
     from transformers import AutoConfig
 
     import tacit.models.gru
+    import tacit.quiet.drawn
     import tacit.quiet.model  # noqa: F401  (makes the recurrent models known)
 
     family = FAMILIES[scratch.family]
-    values = scratch.model_dump(include=USUAL.keys() - OPTIONAL | family.has - {"rope_theta", "initial", "roles"})
+    values = scratch.model_dump(include=USUAL.keys() - OPTIONAL | family.has - {"rope_theta", "initial", *OWN})
     values["tied"] = family.tied if scratch.tied is None else scratch.tied
     values |= {"mlp": scratch.mlp or 4 * scratch.hidden} if "mlp" in family.has else {}
     values |= {"kv_heads": scratch.kv_heads or scratch.heads} if "kv_heads" in family.has else {}
@@ -207,9 +236,7 @@ def _config(scratch: Scratch, **tokens: int | None) -> "PreTrainedConfig":
         del values["init_std"]
     arguments: dict[str, Any] = {(USUAL | family.names)[name]: value for name, value in values.items()}
     arguments |= dict.fromkeys(family.dropout, scratch.dropout)
-    kind = {"gru": "tacit_gru", "lstm": "tacit_gru", "roles": "tacit_quiet"}.get(scratch.family, scratch.family)
-    if scratch.family == "roles":
-        arguments["roles"] = (scratch.roles or Roles()).model_dump()
+    kind = OURS.get(scratch.family, scratch.family)
     config = AutoConfig.for_model(kind, **arguments, **family.more(scratch), **tokens)
     if scratch.rope_theta is not None:
         config.rope_parameters = {**config.rope_parameters, "rope_theta": scratch.rope_theta}

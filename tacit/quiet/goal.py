@@ -1,5 +1,6 @@
 """What is to be learned from thoughts, as settings; `objective` computes it."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -65,3 +66,12 @@ class Objective(Settings):
 
     def needs_null(self) -> bool:
         return self.gate or self.baseline == "null"
+
+
+def by_cell(parts: Mapping[str, float]) -> dict[str, float]:
+    """Means from sums over cells; that of the squares of advantages as its root."""
+    cells = max(1.0, parts["cells"])
+    told = {name: value / cells for name, value in parts.items() if name != "cells"}
+    if "advantage" in told:
+        told["advantage"] = told["advantage"] ** 0.5
+    return told

@@ -33,7 +33,9 @@ class Values:
     null: Tensor | None = None
     """(S, C) log p(next | no thought), with its gradient."""
     judged: Tensor | None = None
-    """(S, C, T) the guess of `like`, with its gradient."""
+    """(S, C, T) the guess of what a thought is worth, with its gradient."""
+    worth: Tensor | None = None
+    """(S, C, T) what a thought is worth, where that is not `like`."""
     usual: Tensor | None = None
     """(S,) the running mean of values."""
 
@@ -42,12 +44,13 @@ def losses(objective: Objective, values: Values, variable: bool, done: float) ->
     """The parts of the loss by name, each (S,), and under "advantage" their spread. `done` is how much of training is over."""
     v = values
     parts = {"nll": _prediction(objective, v)}
+    known = v.like.detach() if v.worth is None else v.worth
     if objective.policy and v.like.shape[-1]:
-        worth = v.like.detach() if v.judged is None else v.judged.detach()
+        worth = known if v.judged is None else v.judged.detach()
         worth = worth - _shaping(objective, v, done) if variable else worth
         parts["policy"], parts["advantage"] = _thinking(objective, v, worth)
     if v.judged is not None:
-        parts["judge"] = _sum((v.judged - v.like.detach()) ** 2, v.real)
+        parts["judge"] = _sum((v.judged - known) ** 2, v.real)
     return parts
 
 

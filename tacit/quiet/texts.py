@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as padded
 
+from tacit.errors import DataError
+from tacit.example import Encoded
 from tacit.methods.base import Lesson
 from tacit.train.chance import generators
 
-THOUGHTS, DROPOUT = 1 << 40, 1 << 41
-"""Set the random numbers of thoughts and of dropout apart from those of a seed's layouts."""
+THOUGHTS, DROPOUT, STATES = 1 << 40, 1 << 41, 1 << 42
+"""Set the random numbers of thoughts, of dropout and of drawn states apart from those of a seed's layouts."""
 
 
 @dataclass
@@ -54,6 +56,15 @@ def predictable(keep, ahead: int):
     return there
 
 
+def refuse_questions(encoded: Sequence[Encoded]) -> None:
+    asked = next((row for row in encoded if row.cue or row.steps), None)
+    if asked is not None:
+        raise DataError(
+            f"{asked.id or 'example'} is a question, and thoughts before every token belong to plain text; take a task of "
+            "texts, such as text"
+        )
+
+
 def aligned(lessons: Sequence[Lesson], pad: int) -> list[Lesson]:
     """The lessons of several models, padded to one width."""
     width = max(lesson.views["main"].ids.shape[1] for lesson in lessons)
@@ -87,13 +98,18 @@ def kept(lessons: Sequence[Lesson], width: int, dropped: float) -> Tensor:
     return (_numbers(lessons, DROPOUT, width) >= dropped).float() / (1.0 - dropped)
 
 
-def numbers(lesson: Lesson, kind: int, *shape: int) -> Tensor:
-    """Uniform random numbers (B, L, …). They belong to a seed, an example and an epoch, and so depend neither on what else is in
-    the batch nor on how it is padded."""
+def normals(lesson: Lesson, samples: int, width: int) -> Tensor:
+    """Standard normal random numbers (L, B, T, width) for states that are drawn."""
+    return numbers(lesson, STATES, samples, width, normal=True).transpose(0, 1)
+
+
+def numbers(lesson: Lesson, kind: int, *shape: int, normal: bool = False) -> Tensor:
+    """Uniform or normal random numbers (B, L, …). They belong to a seed, an example and an epoch, and so depend neither on what
+    else is in the batch nor on how it is padded."""
     view = lesson.views["main"]
     found = np.empty((lesson.rows, view.ids.shape[1] - 1, *shape), dtype=np.float32)
     for row, rng in enumerate(generators(lesson.seed + kind, lesson.picks)):
-        rng.random(dtype=np.float32, out=found[row])
+        (rng.standard_normal if normal else rng.random)(dtype=np.float32, out=found[row])
     return torch.from_numpy(found).to(view.ids.device)
 
 

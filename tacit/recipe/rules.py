@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tacit.models.places import is_folder_name
 from tacit.models.scratch import FAMILIES, Scratch
-from tacit.quiet.roles import Parts, Roles
+from tacit.quiet.roles import Parts
 from tacit.recipe.schema import Model, Recipe
 from tacit.recipe.sources import default_folder, names
 from tacit.recipe.training import Train
@@ -38,7 +38,7 @@ def impossible(recipe: Recipe) -> Iterator[Conflict]:
     yield from _training(recipe.train)
     if recipe.method:
         yield from _thoughts(recipe.train, recipe.thinking())
-        yield from _roles(recipe)
+        yield from _together(recipe)
     model, train, evaluation = recipe.model, recipe.train, recipe.eval
     if train.precision == "bf16_weights" and model.dtype == "fp32":
         yield Conflict(
@@ -129,24 +129,29 @@ def _scratch(tiny: Scratch) -> Iterator[Conflict]:
         yield Conflict(sentence, (f"model.tiny.{name}", "model.tiny.hidden", "model.tiny.family"))
 
 
-def _roles(recipe: Recipe) -> Iterator[Conflict]:
-    """A model that thinks for itself and a method that lets it belong together. What weights of a path are is seen when they
+BELONG = {"roles": "quiet", "gaussian": "gaussian"}
+"""Families that think by themselves, each with the method that lets it."""
+
+
+def _together(recipe: Recipe) -> Iterator[Conflict]:
+    """A model that thinks for itself and the method that lets it belong together. What weights of a path are is seen when they
     are read."""
     tiny, name = recipe.model.tiny, recipe.method.name
     if tiny is None:
         return
-    if (tiny.family == "roles") != (name == "quiet"):
-        remedy = f"set method.name: quiet, or model.tiny.family: gru instead of {tiny.family}"
-        if name == "quiet":
-            remedy = "set model.tiny.family: roles, or another method"
+    wanted, family = BELONG.get(tiny.family), next((one for one, method in BELONG.items() if method == name), None)
+    if wanted != name and (wanted or family):
+        remedy = f"set method.name: {wanted}, or model.tiny.family: gru instead of {tiny.family}"
+        if family:
+            remedy = f"set model.tiny.family: {family}, or another method"
         yield Conflict(
-            f"thoughts before every token are drawn by method quiet in a model of family roles, and neither goes without the "
-            f"other, but these are {name} and {tiny.family}; {remedy}",
+            f"method {name if family else wanted} belongs to models of family {family or tiny.family}, and neither goes "
+            f"without the other, but these are {name} and {tiny.family}; {remedy}",
             ("method.name", "model.tiny.family"),
         )
-    elif name == "quiet":
-        for field, sentence in recipe.method.settings.faults(tiny.roles or Roles()).items():
-            yield Conflict(sentence, (f"method.{field}", "model.tiny.roles"))
+    elif wanted:
+        for field, sentence in recipe.method.settings.faults(tiny.own()).items():
+            yield Conflict(sentence, (f"method.{field}", f"model.tiny.{tiny.family}"))
 
 
 def _training(train: Train) -> Iterator[Conflict]:

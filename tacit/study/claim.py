@@ -231,6 +231,9 @@ class Claim:
     """Further numbers of it, by which the picture tells each arm and which stand in the table beside the metric."""
     listed: tuple[str, ...] = ()
     """Further numbers that stand in the table alone."""
+    traced: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Numbers of training at a step, such as `entropy at 50`: (entropy, 50). They stand in the table, and a rule may judge each
+    as an arm called `ARM: NAME`."""
 
     def scale(self, name: str) -> Scale:
         if name not in self.scales:

@@ -47,16 +47,41 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A number of an arm lies on one side of a bound in every run."""
+
+    arm: str
+    least: float = -math.inf
+    most: float = math.inf
+
+    def holds(self, values: Sequence[float]) -> bool:
+        return bool(values) and all(self.least <= value <= self.most for value in values)
+
+    def told(self, values: Sequence[float]) -> str:
+        wanted = [f"at least {self.least:g}"] if math.isfinite(self.least) else []
+        wanted += [f"at most {self.most:g}"] if math.isfinite(self.most) else []
+        verdict = "as" if self.holds(values) else "not as"
+        listed = ", ".join(f"{value:.2g}" for value in values) or "unknown"
+        return f"{self.arm} = {listed}, {verdict} expected ({' and '.join(wanted)})"
+
+
+@dataclass(frozen=True)
 class Gaps:
-    """match: every gap is what was expected. partly: at least half of them are. miss: fewer."""
+    """match: every gap and every level is what was expected. partly: at least half of them are. miss: fewer."""
 
     gaps: tuple[Gap, ...]
+    levels: tuple[Level, ...] = ()
 
     def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
         found = [gap.found(outcomes) for gap in self.gaps]
+        values = [[outcome.value for outcome in outcomes if outcome.arm == level.arm] for level in self.levels]
         held = sum(gap.holds(one) for gap, one in zip(self.gaps, found))
-        word: Word = "match" if held == len(found) else "partly" if 2 * held >= len(found) else "miss"
-        return Verdict(word, found[0], "; ".join(gap.told(one) for gap, one in zip(self.gaps, found)))
+        held += sum(level.holds(one) for level, one in zip(self.levels, values))
+        every = len(found) + len(values)
+        word: Word = "match" if held == every else "partly" if 2 * held >= every else "miss"
+        told = [gap.told(one) for gap, one in zip(self.gaps, found)]
+        told += [level.told(one) for level, one in zip(self.levels, values)]
+        return Verdict(word, found[0], "; ".join(told))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdi
         "expected": claim.expected,
         "metric": claim.metric,
         "shown": list(claim.shown),
-        "listed": list(claim.listed),
+        "listed": [*claim.listed, *claim.traced],
         "runs": [dict(run) for run in runs],
         "verdict": verdict.word,
         "sentence": verdict.sentence,

@@ -68,7 +68,7 @@ def reproduce(
             make = train if arm.by == "train" else _bolt
             given = of_seed(name, seed)
             run = Run(Path(make(arm.recipe, given, out=places[name][seed], resume=True)))  # type: ignore[misc]
-            metrics = _metrics(run)
+            metrics = _metrics(run) | run.traced(chosen.traced)
             say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")
             answers = asked(run, arm.asked, evaluate)
             told.append(
@@ -77,7 +77,9 @@ def reproduce(
             )
             outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))
             outcomes += [
-                Outcome(f"{name}: {shown}", seed, metrics[shown]) for shown in chosen.shown if shown in metrics
+                Outcome(f"{name}: {shown}", seed, metrics[shown])
+                for shown in (*chosen.shown, *chosen.traced)
+                if shown in metrics
             ]
             outcomes += [Outcome(f"{name}, {way}", seed, found[chosen.metric]) for way, found in answers.items()]
     verdict = chosen.rule.judge(outcomes)

@@ -73,6 +73,11 @@ class Run:
             raise TacitError(f"{self.folder} has no evaluation in {METRICS}: evaluate it, or train it to its end")
         return {key.removeprefix(PREFIX): v for key, v in self.evaluations[-1].items() if key.startswith(PREFIX)}
 
+    def traced(self, wanted: Mapping[str, tuple[str, int]]) -> dict[str, float]:
+        """Numbers of training at a step, under names of their own; what was not logged there is left out."""
+        at = {line["step"]: line for line in self.training}
+        return {name: at[step][key] for name, (key, step) in wanted.items() if key in at.get(step, {})}
+
     def verdicts(self) -> dict[str, list[bool]]:
         """For each question of the last evaluation, which of its answers were right; empty where rows were not kept."""
         file = self.folder / SAMPLES

@@ -293,6 +293,19 @@ def test_what_was_wrong_is_put_right_unless_asked_for():
     assert one.recipe.method.settings.drops_last
 
 
+@pytest.mark.parametrize(
+    ("kind", "drawn", "gradient"),
+    [("rgruhtilda", "candidate", "score"), ("rgruhr", "state", "pathwise"), ("rgrui", "nothing", "pathwise")],
+)
+def test_drawn_states_are_recipes_like_any_other(kind, drawn, gradient):
+    line = ["+run_modifier=QuietSTaRGRURunConfig", f"model_type={kind}", "n_tokens_ahead=4", "only_positive=True"]
+    [made], first = resolved(read(line))
+    method = first.recipe.method.settings
+    assert made.values["run.folder"].startswith("runs/quiet/states-100-")
+    assert (first.recipe.model.tiny.gaussian.drawn, method.gradient) == (drawn, gradient)
+    assert (method.ahead, method.objective.only_positive) == ((4, True) if gradient == "score" else (None, False))
+
+
 def test_a_pretrained_part_is_the_run_of_the_same_command():
     """Its folder is known beforehand, so nothing is looked up and nothing is written down."""
     line = ["+run_modifier=GRUConcatExperiment", "reasoner_hidden_dim=256", "seed=3"]

@@ -17,6 +17,7 @@ from tacit.quiet.lm.walk import Drawing, read_text, reread, think
 from tacit.quiet.objective import Values, losses
 from tacit.quiet.texts import THOUGHTS, numbers, texts
 from tacit.recipe.schema import Model
+from tacit.thinking import Cast
 
 LETTERS = "abcdef"
 FAMILIES = {
@@ -42,6 +43,14 @@ METHODS = {
         "objective": {"baseline": "mean", "only_positive": True, "policy": 5.0, "nll": 0.5},
     },
     "against nothing": {"objective": {"baseline": "null", "gate": True}, "reread": True},
+    "two copies": {"cast": {"reasoner": "copy", "interpreter": "copy"}, "join": "add", "base": 0.3},
+    "two adapters": {"cast": {"reasoner": "adapter", "interpreter": "adapter", "rank": 2}, "join": "mix"},
+    "one that thinks and reads": {"cast": {"reasoner": "copy", "interpreter": "reasoner"}, "join": "mix"},
+    "fixed": {
+        "cast": {"base": "fixed", "reasoner": "adapter", "interpreter": "reasoner"},
+        "marks_scale": 1.0,
+        "objective": {"baseline": "null"},
+    },
     "empty": {"length": 0, "reread": True, "samples": 1, "objective": {"policy": 0.0, "baseline": "null"}},
 }
 
@@ -53,6 +62,9 @@ def thinker_of(family: str, method: QuietStar, **more):
     made = make_thinker(Model(tiny=Scratch(**shape)), method.thinking(), texts=[LETTERS], seed=0).double()
     if made.aside.mixer is not None:  # it begins at zero, where it would hide everything
         torch.nn.init.normal_(made.aside.mixer.last.weight, generator=torch.Generator().manual_seed(1))
+    for p in made.aside.roles.parameters():  # so that no role is what it was made from
+        if p.requires_grad:
+            torch.nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(2))
     return made.train()
 
 
@@ -62,14 +74,15 @@ def lesson(thinker, method: QuietStar, lengths=(7, 5), seed: int = 0) -> Lesson:
     return Lesson({"main": view}, len(lengths), picks=[(0, n) for n in range(len(lengths))], step=2, steps=10)
 
 
-def alone(thinker, ids: list[int], positions: list[int], vectors: dict[int, torch.Tensor]) -> torch.Tensor:
+def alone(thinker, ids: list[int], positions: list[int], vectors: dict[int, torch.Tensor], role="base") -> torch.Tensor:
     """The model's own states of one row, with nothing shared; `vectors` replace embeddings."""
-    embeds = thinker.door.embed(torch.tensor([ids]))
+    door = thinker.aside.door(role, thinker.door)
+    embeds = door.embed(torch.tensor([ids]))
     for column, vector in vectors.items():
         embeds = torch.cat([embeds[:, :column], vector.view(1, 1, -1), embeds[:, column + 1 :]], 1)
-    if thinker.door.recurrent:
-        return thinker.door.body(inputs_embeds=embeds).last_hidden_state[0]
-    return thinker.door.body(
+    if door.recurrent:
+        return door.body(inputs_embeds=embeds).last_hidden_state[0]
+    return door.body(
         inputs_embeds=embeds,
         position_ids=torch.tensor([positions]),
         attention_mask=torch.ones(1, 1, len(ids), len(ids), dtype=torch.bool).tril()
@@ -100,8 +113,8 @@ def one_thought(thinker, method: QuietStar, ids: list[int], i: int, tokens: list
         column += ids[i + 1 : i + method.ahead]
         first = i + 1 if method.apart else i + R + 3
         positions += range(first, first + method.ahead - 1)
-    states = alone(thinker, column, positions, marks)
-    heads = thinker.door.head(states[i + 1 : i + 1 + R])
+    thinking, states = (alone(thinker, column, positions, marks, role) for role in ("reasoner", "interpreter"))
+    heads = thinker.door.head(thinking[i + 1 : i + 1 + R])
     banned = method.banned(thinker)
     told = heads.index_fill(-1, banned, float("-inf")) / method.choice_temperature
     told = told.log_softmax(-1)
@@ -149,7 +162,7 @@ def slow_loss(thinker, method: QuietStar, given: Lesson, shift: int = 0) -> torc
 def drawn(thinker, method: QuietStar, given: Lesson):
     view = given.views["main"]
     with torch.no_grad():
-        text = read_text(thinker, view.ids, method.ahead)
+        text = read_text(thinker, view.ids, method.ahead, "reasoner")
         at = torch.arange(text.hidden.shape[1]).expand(len(view.ids), -1)
         chance = numbers(given, THOUGHTS, method.samples, max(1, method.length))
         return think(thinker, text, at, method.samples, method.route(), Drawing(chance, method.banned(thinker)))
@@ -192,6 +205,16 @@ def test_in_other_families(family):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_in_every_family(family, name):
     check(family, METHODS[name])
+
+
+def test_a_role_of_its_own_is_seen(monkeypatch):
+    """The twin: the base model in the place of who thinks."""
+    method = QuietStar(samples=2, length=2, join="add", cast={"reasoner": "copy", "interpreter": "copy"})
+    thinker = thinker_of("gpt2", method)
+    given = lesson(thinker, method)
+    right = slow_loss(thinker, method, given)
+    monkeypatch.setattr(Cast, "player", lambda self, role: "base")
+    assert float((fast(thinker, method, given) - right).detach().abs()) > 1e-6
 
 
 def test_other_positions_are_seen():

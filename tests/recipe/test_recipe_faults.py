@@ -38,7 +38,7 @@ VALUES = [
         "model.tiny.family=lama",
         "model.tiny.family",
         '"lama" is not one of gpt2, llama, qwen2, qwen3, mistral, gemma, '
-        "olmo2, phi, gpt_neox, opt, gru, lstm or roles; did you mean llama?",
+        "olmo2, phi, gpt_neox, opt, gru, lstm, roles or gaussian; did you mean llama?",
     ),
     ("model.lora.targets=[1]", "model.lora.targets.0", "1 is not text; as text it is '\"1\"'"),
     ("template.question=hello", "template.question", "'hello' must contain {question} exactly once"),

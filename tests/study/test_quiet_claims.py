@@ -10,7 +10,7 @@ from tacit.evaluate import evaluate
 from tacit.registry import resolve
 from tacit.study.claim import Outcome
 from tacit.study.claims import CLAIMS
-from tacit.study.gaps import Gap, Gaps, Near
+from tacit.study.gaps import Gap, Gaps, Level, Near
 from tacit.study.probes.thoughts import probe_thoughts, starts
 from tacit.study.repro import reproduce
 from tacit.study.runs import Run
@@ -61,6 +61,31 @@ def test_rules_are_about_arms(name):
     claim = resolve(CLAIMS, name, "claim")
     assert all({gap.worse, gap.better} <= set(claim.arms) for gap in getattr(claim.rule, "gaps", ()))
     assert {"smoke", "gpu"} <= set(claim.scales)
+    for level in getattr(claim.rule, "levels", ()):
+        arm, _, traced = level.arm.partition(": ")
+        assert arm in claim.arms and traced in claim.traced
+
+
+@pytest.mark.parametrize(
+    ("entropies", "word"),
+    [([0.01, 0.04], "match"), ([0.01, 0.06], "partly"), ([], "partly")],
+    ids=["all", "one", "none"],
+)
+def test_a_level_is_that_of_every_run(entropies, word):
+    rule = Gaps((Gap("plain", "thinks", least=0.1),), (Level("thinks: entropy at 50", most=0.05),))
+    found = outcomes(plain=[2.0, 2.1], thinks=[1.5, 1.6]) + outcomes(**{"thinks: entropy at 50": entropies})
+    verdict = rule.judge(found)
+    assert verdict.word == word
+    assert ("not as expected (at most 0.05)" in verdict.sentence) == (word != "match")
+
+
+def test_numbers_of_training_at_a_step(tmp_path):
+    """Under their names, where they were logged, and not those of evaluations at the same step."""
+    lines = [{"step": 25, "loss": 2.0, "entropy": 4.0}, {"step": 50, "loss": 2.0, "entropy": 0.1}]
+    lines += [{"step": 50, "eval/nll": 1.0}, {"step": 75, "loss": 2.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    wanted = {f"at {step}": ("entropy", step) for step in (25, 50, 75, 100)}
+    assert Run(tmp_path).traced(wanted) == {"at 25": 4.0, "at 50": 0.1}
 
 
 def test_a_run_begins_with_that_of_another_arm(tmp_path):

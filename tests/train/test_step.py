@@ -1,12 +1,21 @@
 """A step means the same however it is cut: micro-batches, processes, and a second attempt when memory runs out."""
 
 import os
-import socket
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
-from small_runs import DISTILLED, TEMPLATE, make_recipe, make_thinker, run, same, sums, weights
+from small_runs import (
+    DISTILLED,
+    TEMPLATE,
+    become_one_of_two,
+    fork_two,
+    make_recipe,
+    make_thinker,
+    run,
+    same,
+    sums,
+    weights,
+)
 
 from tacit.errors import TacitError
 from tacit.example import encode
@@ -70,12 +79,7 @@ def no_memory_in_one(monkeypatch):
 
 def process(rank, port, folder, circumstances, method):
     """One of two processes; each keeps its weights, so the caller can see that they agree."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    os.environ |= {"MASTER_PORT": str(port)} | (
-        {"ACCELERATE_USE_CPU": "true"} if torch.accelerator.is_available() else {}
-    )
-    torch.set_num_threads(1)
-    AcceleratorState._reset_state(reset_partial_state=True)  # what the parent knew of itself
+    become_one_of_two(rank, port)
     with pytest.MonkeyPatch.context() as patch:
         circumstances(patch)
         done = trained(folder / "run", method, batch=ROWS)
@@ -85,12 +89,7 @@ def process(rank, port, folder, circumstances, method):
 
 def two_processes(folder, circumstances=nothing_wrong, method=MIXED):
     folder.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # A fork has torch imported already, which is most of what a fresh process would do.
-    given = (port, folder, circumstances, method)
-    torch.multiprocessing.start_processes(process, given, nprocs=2, start_method="fork")
+    fork_two(process, folder, circumstances, method)
     return [torch.load(folder / f"weights-{rank}") for rank in range(2)]
 
 

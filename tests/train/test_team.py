@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from small_runs import become_one_of_two, fork_two
 
 from tacit.errors import TacitError
 from tacit.train.session import train, train_together
@@ -95,6 +96,23 @@ def test_dropout_belongs_to_examples_too(recipe, tmp_path):
 def test_a_method_that_cannot_says_so(tmp_path):
     with pytest.raises(TacitError, match="method cot trains one model at a time"):
         train_together("arithmetic/cot-tiny", {}, (0, 1), [tmp_path / "a", tmp_path / "b"], tiny=True)
+
+
+def ask_as_one_of_two(rank: int, port: int, recipe: Path, folder: Path) -> None:
+    become_one_of_two(rank, port)
+    with pytest.raises(TacitError, match="trained by one process"):
+        train_together(recipe, {}, (0, 1), [folder / "a", folder / "b"])
+    (folder / f"refused-{rank}").touch()
+    torch.distributed.destroy_process_group()
+
+
+def test_a_team_has_one_process(recipe, tmp_path):
+    """Two are told so, both of them, before anything is written."""
+    fork_two(ask_as_one_of_two, recipe, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name not in ("recipe.yaml", "text.txt")) == [
+        "refused-0",
+        "refused-1",
+    ]
 
 
 def test_a_sweep_trains_seeds_together(recipe, tmp_path, monkeypatch):

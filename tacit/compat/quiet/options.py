@@ -40,7 +40,8 @@ class Option(NamedTuple):
     default: Any
 
 
-MODELS = ("reint", "quietdiscreteG", "G", "T", "quietdiscreteT", "rgruhtilda")
+MODELS = ("reint", "quietdiscreteG", "G", "T", "quietdiscreteT")
+MODELS += ("rgruhtilda", "rgruhtildar", "rgruh", "rgruhr", "rgrui")
 REQUIRED = object()
 """The default of an option that must be given."""
 

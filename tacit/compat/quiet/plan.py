@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tacit.errors import TacitError
-
 BASE = "fragments/laboratory"
 """What all runs of the laboratory have in common."""
 BLOCKS = 6972
 """Training pieces of 128 characters in the published text."""
 CURRICULUM, DECAY = 10, 0.99996
 """Where the length curriculum begins, and how much of it is left after ten rows."""
-HISTORIC = (
-    "stochastic hidden states (rgruhtilda) could not be built any more by the published code, and are not offered"
-)
+GAUSSIAN = {
+    "rgruhtilda": ("candidate", "score"),
+    "rgruhtildar": ("candidate", "pathwise"),
+    "rgruh": ("state", "score"),
+    "rgruhr": ("state", "pathwise"),
+    "rgrui": ("nothing", "pathwise"),
+}
+"""The kinds of model with drawn states: what is drawn, and how that is learned."""
 Options = Mapping[str, Any]
 
 
@@ -31,8 +34,6 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     """What the user should know, a line each."""
     faults: list[str] = field(default_factory=list)
-    later: str | None = None
-    """Why this cannot be run, though it was understood."""
 
     def put(self, section: str, **values: Any) -> None:
         self.values |= {f"{section}.{name}": value for name, value in values.items()}
@@ -59,9 +60,7 @@ def plan(options: Options, same_widths: bool) -> Plan:
     elif kind in ("T", "quietdiscreteT"):
         _transformer(made, options)
     else:
-        made.later = HISTORIC
-        made.put("method", name="plain")
-        made.put("model.tiny", family="gru", hidden=options["model_hidden_dim"])
+        _gaussian(made, options, *GAUSSIAN[kind])
     return made
 
 
@@ -212,6 +211,23 @@ def _one_network(made: Plan, options: Options) -> None:
     made.put("method", drops_last=options["legacy"] and onward)
 
 
+def _gaussian(made: Plan, options: Options, drawn: str, gradient: str) -> None:
+    head = "linear" if options["linear_lm_head"] else "mlp"
+    made.put("model.tiny", family="gaussian", hidden=options["model_hidden_dim"], head=head)
+    made.put("model.tiny.gaussian", drawn=drawn)
+    made.put("method", name="gaussian", samples=options["trice_samples"], gradient=gradient)
+    made.put("method.objective", nll=options["nll_loss_beta"], learned=options["train_nll_num"])
+    if gradient == "pathwise":
+        return
+    made.put("method", ahead=options["n_tokens_ahead"])
+    made.put(
+        "method.objective",
+        policy=options["policy_loss_beta"] if options["trice_samples"] > 1 else 0.0,
+        baseline=options["baseline"],
+        only_positive=options["only_positive"],
+    )
+
+
 def _transformer(made: Plan, options: Options) -> None:
     made.put(
         "model.tiny",
@@ -311,11 +327,6 @@ def folder(values: Mapping[str, Any], runs: Path = Path("runs/quiet")) -> Path:
     kind = (
         "plain"
         if values.get("model.tiny.roles.thinks") is False
-        else values.get("model.tiny.roles.join", "transformer")
+        else values.get("model.tiny.roles.join", "states" if "model.tiny.gaussian.drawn" in values else "transformer")
     )
     return runs / f"{kind}-{values.get('model.tiny.hidden')}-{digest}-seed{values['train.seed']}"
-
-
-def refused(made: Plan) -> None:
-    if made.later:
-        raise TacitError(f"{made.later}; --dry-run shows the settings")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tacit.compat.outcome import INTERRUPTED, exit_code
 from tacit.compat.quiet.command import Command, read, refuse
-from tacit.compat.quiet.plan import BASE, Plan, folder, plan, refused
+from tacit.compat.quiet.plan import BASE, Plan, folder, plan
 from tacit.recipe import Loaded, load
 from tacit.recipe.faults import FaultyRecipe
 
@@ -49,8 +49,6 @@ def _run(command: Command) -> int:
     if command.dry_run:
         _list(command, plans, first)
         return 0
-    for made in plans:
-        refused(made)
     for group in _by_seed(plans):
         if (code := _train(group)) != 0:
             return code
@@ -62,8 +60,6 @@ def _list(command: Command, plans: Sequence[Plan], first: Loaded) -> None:
     for number, (options, made) in enumerate(zip(command.runs, plans), 1):
         told = " ".join(f"{name}={options[name]}" for name in command.varied)
         print(f"{number}/{len(plans)} {made.values['run.folder']} {told}".rstrip())
-    if later := next((made.later for made in plans if made.later), None):
-        print(f"cannot be trained: {later}")
     if len(plans) == 1:
         print(first.dump(), end="")
 

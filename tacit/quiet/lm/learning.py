@@ -12,9 +12,10 @@ from tacit.methods.base import Lesson, Loss
 from tacit.objectives import state_nll
 from tacit.quiet.concluding import conclude
 from tacit.quiet.lm.places import Places, every, likely, some
-from tacit.quiet.lm.walk import Drawing, Text, Thoughts, read_text, think
+from tacit.quiet.lm.readers import Readers, nothing, ponder
+from tacit.quiet.lm.walk import Drawing, Text, Thoughts
 from tacit.quiet.objective import Values
-from tacit.quiet.texts import THOUGHTS, Texts, numbers, predictable
+from tacit.quiet.texts import DROPOUT, THOUGHTS, Texts, numbers, predictable
 
 if TYPE_CHECKING:
     from tacit.methods.quiet_star import QuietStar
@@ -28,20 +29,21 @@ def learn(method: "QuietStar", thinker: "Thinker", lesson: Lesson, counts: dict[
     """The loss of a lesson: what places predict behind their thoughts, and which thoughts were better than others."""
     view, goal = lesson.views["main"], method.objective
     thinker.aside.steps.fill_(lesson.step)
-    text = read_text(thinker, view.ids, method.ahead)
-    real = places_of(view, method.ahead).to(text.hidden)
-    places = _places(method, thinker, text, real, lesson)
+    readers = Readers.of(thinker, view.ids, method.ahead)
+    real = places_of(view, method.ahead).to(readers.base.hidden)
+    places = _places(method, thinker, readers.base, real, lesson)
+    chance = numbers(lesson, THOUGHTS, method.samples, max(1, method.length))
     rows = torch.arange(len(real), device=real.device)[:, None]
-    chance = numbers(lesson, THOUGHTS, method.samples, max(1, method.length))[rows.cpu(), places.at.cpu()]
-    drawing = Drawing(chance.to(real.device), method.banned(thinker), method.choice_temperature)
-    thoughts = think(thinker, text, places.at, method.samples, method.route(), drawing, method.again)
-    like = -predicted_nll(method, thinker, text, places.at, thoughts)  # (B, K, T, A)
+    level, readers = _weakened(method, readers, lesson)
+    drawing = Drawing(chance[rows, places.at], method.banned(thinker), method.choice_temperature, level)
+    thoughts = ponder(thinker, readers, places.at, method.samples, method.route(), drawing, method.again)
+    like = -predicted_nll(method, thinker, readers.base, places.at, thoughts)  # (B, K, T, A)
     chosen = torch.full(like.shape[:3], method.length, device=real.device)
     values = Values(
         _cells(like.sum(-1)), _cells(thoughts.logp), _cells(chosen), _cells(chosen < 0), places.weight.view(1, -1)
     )
     if goal.needs_null():
-        values.null = _cells(null_likelihood(method, thinker, text, places.at))
+        values.null = _cells(null_likelihood(method, thinker, readers, places.at, level))
     counted = values.real.new_tensor([float(counts["main"])])
     ahead = goal.model_copy(update={"nll": goal.nll / method.ahead})  # predictions are means over what is predicted
     total, told = conclude(ahead, values, _cells(thoughts.entropy), [thinker.aside], counted, False, lesson)
@@ -49,14 +51,27 @@ def learn(method: "QuietStar", thinker: "Thinker", lesson: Lesson, counts: dict[
     parts = {name: value[0].detach() for name, value in told.items()} | {"cells": values.real.sum()}
     loss = total[0] / counted[0]
     if method.echo:
-        echo = _echo(thinker, text, places, thoughts)
+        echo = _echo(thinker, readers.base, places, thoughts)
         loss = loss + method.echo * echo / counted[0]
         parts["echo"] = echo.detach()
     if method.base:
-        plain, tokens = text_nll(thinker, text, view.keep), counts["tokens"]
-        loss = loss + method.base * plain / tokens
-        parts |= {"base_nll": plain.detach(), "tokens_read": torch.tensor(float(view.keep[:, 1:].sum()))}
+        plain = text_nll(thinker, readers.base, view.keep)
+        loss = loss + method.base * plain / counts["tokens"]
+        parts |= {"base_nll": plain.detach(), "tokens_read": torch.tensor(view.sums["tokens"])}
     return Loss(loss, parts)
+
+
+def _weakened(method: "QuietStar", readers: Readers, lesson: Lesson) -> tuple[int, Readers]:
+    """The base model at the strength whose turn it is: dropout on what it tells the prediction, which thoughts are told."""
+    if not method.strengths:
+        return 0, readers
+    level = lesson.step % len(method.strengths)
+    if not method.strengths[level]:
+        return level, readers
+    hidden = readers.base.hidden
+    kept = (numbers(lesson, DROPOUT, hidden.shape[-1]) >= method.strengths[level]).to(hidden)
+    # Whoever shares the base model's network goes on from what was really read.
+    return level, readers._replace(base=readers.base._replace(hidden=hidden * kept / (1 - method.strengths[level])))
 
 
 def _places(method: "QuietStar", thinker: "Thinker", text: Text, real: Tensor, lesson: Lesson) -> Places:
@@ -92,12 +107,10 @@ def predicted_nll(method: "QuietStar", thinker: "Thinker", text: Text, at: Tenso
     return state_nll(thinker, states.flatten(0, -2), said.flatten(), targets.flatten()).view(targets.shape)
 
 
-def null_likelihood(method: "QuietStar", thinker: "Thinker", text: Text, at: Tensor) -> Tensor:
+def null_likelihood(method: "QuietStar", thinker: "Thinker", readers: Readers, at: Tensor, level: int = 0) -> Tensor:
     """(B, K): log-likelihood of what comes next behind the empty thought."""
-    route = method.route()._replace(length=0)
-    nothing = Drawing(text.hidden.new_empty(*at.shape, 1, 0))
-    empty = think(thinker, text, at, 1, route, nothing)
-    return -predicted_nll(method, thinker, text, at, empty).sum(-1)[..., 0]
+    empty = nothing(thinker, readers, at, method.route(), level)
+    return -predicted_nll(method, thinker, readers.base, at, empty).sum(-1)[..., 0]
 
 
 def text_nll(thinker: "Thinker", text: Text, keep: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from tacit.methods.base import Lesson
 from tacit.objectives import state_nll
 from tacit.quiet.lm.learning import null_likelihood, places_of, predicted_nll
 from tacit.quiet.lm.places import every
-from tacit.quiet.lm.walk import Drawing, read_text, reread, think
+from tacit.quiet.lm.readers import Readers, ponder
+from tacit.quiet.lm.walk import Drawing, reread
 from tacit.quiet.measuring import Seen
 from tacit.quiet.texts import THOUGHTS, numbers, texts
 
@@ -33,23 +34,24 @@ def look(
         rows = encoded[start : start + batch]
         view = texts([[*row.question, *row.answer] for row in rows], thinker.vocab.pad).to(thinker.device)
         lesson = Lesson({"main": view}, len(rows), picks=[(0, start + n) for n in range(len(rows))])
-        text = read_text(thinker, view.ids)
+        readers = Readers.of(thinker, view.ids)
+        text = readers.base
         real = places_of(view, 1).to(text.hidden)
         at = every(real).at
         chance = numbers(lesson, THOUGHTS, samples, max(1, one.length))
         drawing = Drawing(chance.to(real.device), one.banned(thinker))
-        thoughts = think(thinker, text, at, samples, one.route(), drawing)
+        thoughts = ponder(thinker, readers, at, samples, one.route(), drawing)
         like = -predicted_nll(one, thinker, text, at, thoughts)[..., 0]  # (B, L, T)
         swapped = None
         if one.length:
             # Half the batch away: another text, or another part of the same one.
             half = max(1, real.numel() // 2)
             other = thoughts.tokens.flatten(0, 1).roll(half, 0).view(thoughts.tokens.shape)
-            theirs = reread(thinker, text, at, other, one.route(), drawing)
+            theirs = reread(thinker, readers.interpreter, at, other, one.route(), drawing)
             swapped = -predicted_nll(one, thinker, text, at, theirs)[..., 0].flatten(0, 1)
         targets = view.ids[:, 1:].flatten()
         base = -state_nll(thinker, text.hidden.flatten(0, 1), targets, targets)
-        null = null_likelihood(one, thinker, text, at)
+        null = null_likelihood(one, thinker, readers, at)
         tokens = torch.full(like.shape, one.length, device=real.device)
         yield Seen(
             real.flatten(), like.flatten(0, 1), tokens.flatten(0, 1), None, null.flatten(), swapped, base.to(real)

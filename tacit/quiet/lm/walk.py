@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from tacit.engine.door import Door
 from tacit.engine.run import check_positions
 from tacit.engine.stream import Stream, open_stream
+from tacit.errors import DataError
 from tacit.objectives import in_chunks
 from tacit.quiet.lm.route import Route
 
@@ -30,6 +32,8 @@ class Text(NamedTuple):
     hidden: Tensor
     """(B, L, H)"""
     stream: Stream
+    door: Door
+    """The model in the role in which it has read."""
 
 
 class Thoughts(NamedTuple):
@@ -50,31 +54,34 @@ class Thoughts(NamedTuple):
 class Drawing(NamedTuple):
     """How tokens of thoughts are chosen."""
 
-    chance: Tensor
-    """(B, K, T, R): uniform random numbers."""
+    chance: Tensor | None = None
+    """(B, K, T, R): uniform random numbers; none where tokens are given."""
     banned: Tensor | None = None
     """Tokens that are never chosen."""
     temperature: float = 1.0
     """Divides the logits wherever log-probabilities are learned; tokens are drawn at 1."""
+    level: int = 0
+    """How strong the base model is, where thoughts are told that."""
 
 
-def read_text(thinker: "Thinker", ids: Tensor, ahead: int = 1) -> Text:
-    """Reads all columns but the last."""
+def read_text(thinker: "Thinker", ids: Tensor, ahead: int = 1, role: str = "base") -> Text:
+    """Reads all columns but the last, in a role."""
+    door = thinker.aside.door(role, thinker.door)
     # Padding stands behind the texts, where nothing that counts looks at it.
     columns = ids[:, :-1]
     B, L = columns.shape
-    check_positions(thinker.door, L - 1)
-    stream = open_stream(thinker.door)
+    check_positions(door, L - 1)
+    stream = open_stream(door)
     positions = torch.arange(L, device=ids.device).expand(B, -1)
-    hidden = stream.read(thinker.door.embed(columns), positions).hidden
-    return Text(torch.nn.functional.pad(ids, (0, ahead - 1), value=thinker.vocab.pad), hidden, stream)
+    hidden = stream.read(door.embed(columns), positions).hidden
+    return Text(torch.nn.functional.pad(ids, (0, ahead - 1), value=thinker.vocab.pad), hidden, stream, door)
 
 
 class Cells:
     """Private continuations of places, of which every read gives each the same number of columns."""
 
     def __init__(self, thinker: "Thinker", text: Text, at: Tensor):
-        self.thinker, self.at = thinker, at  # (B, P)
+        self.thinker, self.door, self.at = thinker, text.door, at  # (B, P)
         self.branch = text.stream.branch(at)
         self.cells = torch.arange(at.shape[1], device=at.device)
 
@@ -91,14 +98,15 @@ def think(
     thinker: "Thinker", text: Text, at: Tensor, samples: int, route: Route, drawing: Drawing, again: bool = False
 ) -> Thoughts:
     """`samples` thoughts behind each of the places `at` (B, K). `again`: draw without gradients, then read at once."""
-    check_positions(thinker.door, int(at.max()) + route.end)
+    assert drawing.chance is not None
+    _check_room(text.door, at, route)
     if again and torch.is_grad_enabled():
         with torch.no_grad():
             still = text._replace(hidden=text.hidden.detach())
             tokens = think(thinker, still, at, samples, route, drawing).tokens
         return reread(thinker, text, at, tokens, route, drawing)
     cells = Cells(thinker, text, at.repeat_interleave(samples, 1))
-    state = cells.read(_marks(thinker, 0, cells), route.thought[:1])
+    state = cells.read(_opening(thinker, cells, drawing.level), route.thought[:1])
     chance = drawing.chance.flatten(1, 2)  # (B, P, R)
     tokens, told = [], []
     for step in range(route.length):
@@ -107,10 +115,10 @@ def think(
         tokens.append(chosen[..., 2].long())
         told.append(chosen[..., :2])
         if step + 1 < route.length:
-            embeds = thinker.door.embed(tokens[-1])[:, :, None]
+            embeds = cells.door.embed(tokens[-1])[:, :, None]
             state = cells.read(embeds, route.thought[step + 1 : step + 2])
     # Nothing is chosen behind the last token, so it, the mark and what follows are read in one go.
-    last = [thinker.door.embed(tokens[-1])[:, :, None]] if tokens else []
+    last = [cells.door.embed(tokens[-1])[:, :, None]] if tokens else []
     rest = _ending(thinker, text, cells, route)
     offsets = [*route.thought[-2 if tokens else -1 :], *route.behind]
     states = cells.read(torch.cat([*last, rest], 2), offsets)
@@ -119,10 +127,11 @@ def think(
 
 def reread(thinker: "Thinker", text: Text, at: Tensor, tokens: Tensor, route: Route, drawing: Drawing) -> Thoughts:
     """The same of thoughts that are given: tokens (B, K, T, R)."""
+    _check_room(text.door, at, route)
     samples = tokens.shape[2]
     cells = Cells(thinker, text, at.repeat_interleave(samples, 1))
     given = tokens.flatten(1, 2)
-    parts = [_marks(thinker, 0, cells), thinker.door.embed(given), _ending(thinker, text, cells, route)]
+    parts = [_opening(thinker, cells, drawing.level), cells.door.embed(given), _ending(thinker, text, cells, route)]
     states = cells.read(torch.cat(parts, 2), [*route.thought, *route.behind])
     R = route.length
     told = []
@@ -130,6 +139,17 @@ def reread(thinker: "Thinker", text: Text, at: Tensor, tokens: Tensor, route: Ro
         said = _said(cells, thinker.vocab.open if not step else None, [given[..., step - 1]])
         told.append(_choose(thinker, states[:, :, step], said, drawing, None, given[..., step])[..., :2])
     return _thoughts(list(given.unbind(-1)), told, states[:, :, R + 1 :], route, samples)
+
+
+def _check_room(door: Door, at: Tensor, route: Route) -> None:
+    last = int(at.max()) + route.end
+    if door.limit is not None and last >= door.limit:
+        apart = f", method.apart below {route.apart - (last - door.limit)}" if route.apart else ""
+        raise DataError(
+            f"thoughts of {route.length} tokens behind place {int(at.max())} come to position {last}, but this model has "
+            f"{door.limit} positions (0 to {door.limit - 1}). Set method.length lower{apart}, give shorter texts, or build the "
+            "model with more positions (model.tiny.positions)"
+        )
 
 
 def _thoughts(tokens: list[Tensor], told: list[Tensor], states: Tensor, route: Route, samples: int) -> Thoughts:
@@ -147,13 +167,19 @@ def _thoughts(tokens: list[Tensor], told: list[Tensor], states: Tensor, route: R
     return Thoughts(places(drawn), places(logp), places(entropy), places(ahead), places(states[:, :, 0]))
 
 
+def _opening(thinker: "Thinker", cells: Cells, level: int) -> Tensor:
+    """(B, P, 1, E): the opening mark, and what it tells."""
+    mark, levels = _marks(thinker, 0, cells), thinker.aside.levels
+    return mark if levels is None else mark + levels[level].to(mark)
+
+
 def _marks(thinker: "Thinker", number: int, cells: Cells) -> Tensor:
     """(B, P, 1, E)"""
     if thinker.aside.scale is not None:
         vector = thinker.aside.mark(number).to(thinker.door.dtype)
     else:
         mark = (thinker.vocab.open, thinker.vocab.close)[number]
-        vector = thinker.door.embed(torch.tensor(mark, device=cells.at.device))
+        vector = cells.door.embed(torch.tensor(mark, device=cells.at.device))
     return vector.expand(*cells.at.shape, 1, -1)
 
 
@@ -164,7 +190,7 @@ def _ending(thinker: "Thinker", text: Text, cells: Cells, route: Route) -> Tenso
         return mark
     where = cells.at[..., None] + torch.tensor(route.true, device=cells.at.device)
     true = text.ids.gather(1, where.flatten(1)).view(where.shape)
-    return torch.cat([mark, thinker.door.embed(true)], 2)
+    return torch.cat([mark, cells.door.embed(true)], 2)
 
 
 def _said(cells: Cells, mark: int | None, tokens: Sequence[Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tacit.study.claim import Arm, Claim, Rule, Scale
-from tacit.study.gaps import Gap, Gaps, Near
+from tacit.study.gaps import Gap, Gaps, Level, Near
 
 Values = Mapping[str, Any]
 SOURCE = "notes of the Quiet-STaR replication on recurrent models, finding {}"
@@ -71,6 +71,7 @@ def finding(
     cpu: Scale | None = None,
     gpu: Scale = GPU,
     metric: str = "nll",
+    traced: Mapping[str, tuple[str, int]] | None = None,
 ) -> Claim:
     scales = {"smoke": SMOKE, "gpu": gpu} | ({"cpu": cpu} if cpu else {})
     return Claim(
@@ -82,6 +83,7 @@ def finding(
         scales=scales,
         metric=metric,
         listed=("null_nll", "swapped_nll", "tokens"),
+        traced=traced or {},
     )
 
 
@@ -329,14 +331,20 @@ F37 = finding(
 )
 LEGACY = finding(
     "short",
-    "thoughts through an mlp head collapse and are worth no more than .06 to a model of 32; ten of them through a linear head "
-    "are in use at step 200 and worth .05 more",
+    "thoughts through an mlp head collapse within 50 steps (entropy below .05) and are worth no more than .09 to a model of 32; "
+    "two through a linear head are slow to be used (entropy above 3.9 at step 125); ten of them are chosen with less entropy by "
+    "then, in use at step 200 and worth .02 more",
     Gaps(
         (
             Gap("plain", "mlp, two", most=0.09),
             Gap("mlp, two", "linear, ten", least=0.02),
             Gap("linear, two", "linear, ten", least=0.02),
-        )
+        ),
+        (
+            Level("mlp, two: entropy at 50", most=0.05),
+            Level("linear, two: entropy at 125", least=3.9),
+            Level("linear, ten: entropy at 125", most=3.9),
+        ),
     ),
     {
         "mlp, two": Arm("quiet/short-mlp"),
@@ -346,6 +354,7 @@ LEGACY = finding(
     },
     cpu=Scale({"method.words_only": False}),
     gpu=Scale(seeds=(0, 1, 2, 3, 4)),
+    traced={"entropy at 50": ("entropy", 50), "entropy at 125": ("entropy", 125)},
 )
 G32 = finding(
     "g32",
