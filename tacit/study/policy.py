@@ -52,7 +52,8 @@ def draw_policy(run: Run, file: Path) -> Path:
             axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
             if title.startswith("share"):
                 percent(axis)
-            axis.legend(fontsize=8)
+            if shown:
+                axis.legend(fontsize=8)
         for axis in axes[-1]:
             axis.set_xlabel("optimizer step")
         axes[0][0].set_title(f"{run.name}: answers and what they earn")
