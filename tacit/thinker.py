@@ -23,6 +23,7 @@ from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
     from tacit.evaluate.answering import Answer
+    from tacit.quiet.lm.speaking import Speaker
 
 
 class Thinker(nn.Module):
@@ -61,6 +62,14 @@ class Thinker(nn.Module):
                 "this model has no parts for thoughts before its tokens; train it with method.name: quiet_star first"
             )
         return found
+
+    def speaker(self) -> "Speaker | None":
+        """Who thinks before every token that is written, if this model does."""
+        if self.thinking.aside is None:
+            return None
+        from tacit.quiet.lm.speaking import Speaker
+
+        return Speaker(self)
 
     @property
     def device(self) -> torch.device:

@@ -40,8 +40,35 @@ class Cast(Settings):
         return role if role in self.own else "base"
 
 
+class Speech(Settings):
+    """The thought before a token: what it consists of, and how it changes what is predicted."""
+
+    length: int = Field(default=8, ge=0)
+    """Tokens of a thought, its two marks not counted."""
+    reread: bool = False
+    """The token that a thought stands behind is read once more after the thought, so that what comes next is predicted from a
+    familiar token at a familiar position."""
+    reread_step: Literal[0, 1] = 0
+    """It then stands at its own position, or one further."""
+    apart: int | None = Field(default=None, ge=1)
+    """Thoughts stand at positions of their own, so many further than the text's. Left out: they follow their place, and what is
+    read behind them follows them."""
+    one_mark: bool = False
+    """One token opens a thought and closes it."""
+    join: Literal["after", "add", "mix"] = "after"
+    """after: the prediction is what stands behind the thought. add: logits of the text alone are added to it. mix: a learned
+    gate goes from the text alone, where it starts, to what stands behind the thought."""
+    words_only: bool = True
+    """Thoughts consist of tokens that texts consist of."""
+    mixture: int = Field(default=1, ge=1)
+    """Thoughts before every token when the model is used: predictions are the mean of what stands behind them."""
+
+
 class Aside(Settings):
     """What a language model learns besides, to think before its tokens."""
+
+    speech: Speech = Speech()
+    """The thoughts."""
 
     mixer: bool = False
     """A learned gate between what the text alone predicts and what it predicts behind a thought."""

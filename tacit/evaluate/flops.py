@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from tacit.engine.complete import Completion
+from tacit.engine.complete import Before, Completion
 from tacit.layout import IGNORE, Layout
 from tacit.vocab import Vocab
 
@@ -79,7 +79,18 @@ def work(done: Completion, vocab: Vocab) -> Work:
         seen += width
         pairs += width * seen
         forwards += 1
-    return Work(forwards, seen, pairs, len(done.ids), done.latents)
+    plain = Work(forwards, seen, pairs, len(done.ids), done.latents)
+    return plain if done.before is None else plain.plus(_thoughts_work(done, done.before))
+
+
+def _thoughts_work(done: Completion, before: Before) -> Work:
+    """Thoughts before every token, each of which sees the text so far and itself."""
+    samples, columns, tokens = before
+    texts = sum(len(done.prompt) + place for place in range(len(done.ids)))
+    many = samples * len(done.ids)
+    pairs = samples * texts * columns + many * columns * (columns + 1) // 2
+    reads = max(1, tokens + 1) * len(done.ids)
+    return Work(reads, many * columns, pairs, many * (tokens + 1) - len(done.ids), 0)
 
 
 def reading_work(layout: Layout, thinker) -> Work:

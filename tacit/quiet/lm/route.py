@@ -6,6 +6,8 @@ next is predicted from a familiar token at a familiar place, then the true token
 
 from typing import NamedTuple
 
+from tacit.thinking import Speech
+
 
 class Route(NamedTuple):
     """The columns of a thought."""
@@ -22,6 +24,10 @@ class Route(NamedTuple):
     """The opening mark closes a thought too."""
     apart: int | None = None
     """Thoughts stand at positions of their own, shifted by this; otherwise they follow token i, and the text follows them."""
+
+    @classmethod
+    def of(cls, speech: Speech, ahead: int = 1) -> "Route":
+        return cls(speech.length, ahead, speech.reread, speech.reread_step, speech.one_mark, speech.apart)
 
     @property
     def thought(self) -> list[int]:
