@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tacit.engine.door import Door
 from tacit.errors import ModelError
 from tacit.models.adapters import adapt
-from tacit.thinking import Aside, Cast
+from tacit.thinking import Aside, Cast, Speech
 from tacit.vocab import Vocab
 
 
@@ -36,7 +36,7 @@ class AsideParts(nn.Module):
             self.guess = nn.Linear(door.width, 1).to(door.device, kept)
             nn.init.zeros_(self.guess.weight)
             nn.init.zeros_(self.guess.bias)
-        self.speech, self.cast = aside.speech, aside.cast
+        self.speech, self.cast = aside.speech or Speech(), aside.cast
         self.roles = nn.ModuleDict({role: Role(door, kind, aside.cast) for role, kind in aside.cast.own.items()})
         self._doors: dict[str, Door] = {}
         if aside.cast.base == "fixed":

@@ -67,9 +67,8 @@ class Speech(Settings):
 class Aside(Settings):
     """What a language model learns besides, to think before its tokens."""
 
-    speech: Speech = Speech()
-    """The thoughts."""
-
+    speech: Speech | None = Speech()
+    """The thoughts before every token that the model writes; null: it writes without."""
     mixer: bool = False
     """A learned gate between what the text alone predicts and what it predicts behind a thought."""
     mixer_width: int | None = Field(default=None, ge=1)

@@ -79,7 +79,7 @@ class Prompted(Method):
         return "" if self.preface is None else load(self.preface).written()
 
     def thinking(self) -> Thinking:
-        return Thinking(aside=Aside(cast=self.cast, guess=self.decide is not None))
+        return Thinking(aside=Aside(speech=None, cast=self.cast, guess=self.decide is not None))
 
     # -- rows -----------------------------------------------------------------------------------------------------------
 

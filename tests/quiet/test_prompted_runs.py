@@ -6,13 +6,14 @@ from pydantic import ValidationError
 from test_prompted_exact import PREFACE, lesson, made, preface  # noqa: F401  (a fixture)
 
 import tacit
-from tacit.errors import DataError
+from tacit.errors import DataError, ModelError
 from tacit.evaluate import evaluate
 from tacit.methods.prompted import Prompted
 from tacit.quiet.lm.walk import read_text
 from tacit.quiet.prompted.deciding import Deciding, by_kind, guess, kind, means_by_kind, wanted
 from tacit.quiet.prompted.learning import OF_THOUGHTS
 from tacit.quiet.prompted.prompts import in_ids, load, names
+from tacit.study.probes.prefaces import probe_prefaces
 from tacit.vocab import CLOSE, OPEN
 
 SMALL = {"task.of.train_rows": 16, "task.of.valid_rows": 4, "task.of.test_rows": 4, "train.steps": 2, "train.batch": 4}
@@ -200,6 +201,21 @@ def test_from_a_recipe_to_a_report(tmp_path, cast):
     assert report["gain"] == pytest.approx(report["null_nll"] - report["nll"])
     assert report["blind_gain"] == pytest.approx(report["share"] * report["gain"])
     assert report == pytest.approx(evaluate(run).metrics())
+    file, lines = probe_prefaces(run, ["sums", "none"], limit=4)
+    assert [line["preface"] for line in lines] == ["sums", "none"] and file.is_file()
+    assert lines[0]["nll"] == pytest.approx(report["nll"]) and lines[0]["base_nll"] == lines[1]["base_nll"]
+    assert lines[0]["null_nll"] != lines[1]["null_nll"]
+
+
+def test_prompts_before_a_model_that_was_not_trained(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        "extends: quiet/prompted-tiny\nmodel: {tiny: {hidden: 16}}\nmethod: {longest: 2}\n", encoding="utf-8"
+    )
+    written, [line] = probe_prefaces(str(file), ["sums"], limit=2)
+    assert written is None and line["tokens"] > 1
+    with pytest.raises(ModelError, match="take a run or a recipe of method prompted"):
+        probe_prefaces("quiet/star-tiny", ["sums"], limit=2)
 
 
 def test_with_lora(tmp_path):
