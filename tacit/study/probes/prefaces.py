@@ -10,6 +10,7 @@ from tacit.errors import ModelError
 from tacit.evaluate.subject import Subject, load_for_eval
 from tacit.evaluate.texts import evaluate_texts
 from tacit.methods.prompted import Prompted
+from tacit.quiet.prompted.prompts import load as load_preface
 from tacit.study.probes.thoughts import FOLDER
 
 FILE = "prefaces.json"
@@ -29,8 +30,7 @@ def probe_prefaces(
     if not isinstance(method, Prompted):
         raise ModelError(f"{run} is not asked to think in words; take a run or a recipe of method prompted")
     thinker.eval()
-    # Validated anew, so that a prompt that cannot be used is refused before any is tried.
-    chosen = {name: Prompted(**method.model_dump() | {"preface": _named(name), **_chat(name)}) for name in prefaces}
+    chosen = {name: _with(method, name) for name in prefaces}  # one that cannot be used is refused before any is tried
     lines = []
     for name, one in chosen.items():
         found = evaluate_texts(thinker, one, subject.template, subject.examples, subject.settings)
@@ -43,12 +43,11 @@ def probe_prefaces(
     return folder / FILE, lines
 
 
-def _named(name: str) -> str | None:
-    return None if name == NONE else name
-
-
-def _chat(name: str) -> dict[str, bool]:
-    return {"chat": False} if name == NONE else {}
+def _with(method: Prompted, name: str) -> Prompted:
+    if name == NONE:
+        return method.model_copy(update={"preface": None, "chat": False})
+    load_preface(name).check(name, method.annotations)
+    return method.model_copy(update={"preface": name})
 
 
 def _untrained(name: str, limit: int) -> Subject:
