@@ -1,6 +1,8 @@
 """Thoughts of language models from a recipe to a saved run: what is saved is what is read, parts of a step add up, and what
 cannot work is refused with the remedy."""
 
+import json
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -33,6 +35,12 @@ def test_from_a_recipe_to_a_saved_run(tmp_path, cast):
     report = evaluate(run).metrics()
     assert {"nll", "null_nll", "swapped_nll", "used", "base_nll"} <= set(report)
     assert report["used"] == pytest.approx(report["swapped_nll"] - report["nll"])
+    # Without thoughts it is the language model that it was read as; thoughts change what it says of every token.
+    plain, file = evaluate(run, plain=True).metrics(), tmp_path / "tokens.jsonl"
+    assert plain["nll"] == pytest.approx(report["base_nll"], abs=1e-5)
+    evaluate(run, tokens=True).write_rows(file)
+    told = [nll for line in file.read_text().splitlines() for nll in json.loads(line)["nll"]]
+    assert sum(told) / len(told) == pytest.approx(report["nll"], abs=0.05)
     loaded = Thinker.from_pretrained(run)
     twin = Thinker.from_pretrained(run)
     torch.nn.init.normal_(twin.aside.marks)
