@@ -2,6 +2,7 @@
 cannot work is refused with the remedy."""
 
 import json
+import warnings
 
 import pytest
 import torch
@@ -141,3 +142,19 @@ def test_texts_too_short_to_look_ahead():
 
     with pytest.raises(DataError, match=r"no longer than method.ahead: 4"):
         QuietStar(ahead=4).check([Encoded("short", (), (), (), (1, 2, 3))])
+
+
+def test_a_model_that_needs_a_mask_says_so_and_learns_the_same():
+    """Dropout on attention weights is not done in two parts."""
+    method = QuietStar(samples=2, length=2)
+    thinker, dropping = thinker_of("gpt2", method), thinker_of("gpt2", method, dropout=0.1)
+    given = lesson(thinker, method)
+    with pytest.warns(
+        UserWarning, match=r"read under a mask: .* drops 10% of the weights while it trains, so every column"
+    ):
+        method.loss(dropping, given, given.counts())
+    dropping.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # without dropout there is nothing to say
+        same = method.loss(dropping, given, given.counts()).total
+        assert torch.allclose(same, method.loss(thinker.eval(), given, given.counts()).total)
