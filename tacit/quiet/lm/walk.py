@@ -7,6 +7,7 @@ read and launches less: the numbers are the same.
 Shapes: B texts, L columns, K places of a text, T thoughts of a place, P = K T, R tokens of a thought, H hidden size.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,6 +85,8 @@ class Cells:
         self.thinker, self.door, self.at = thinker, text.door, at  # (B, P)
         self.branch = text.stream.branch(at)
         self.places = text.stream.positions.gather(1, at)
+        if self.branch.dense is not None:
+            warnings.warn(f"thoughts are read under a mask: {self.branch.dense}", stacklevel=2)
         self.cells = torch.arange(at.shape[1], device=at.device)
 
     def read(self, embeds: Tensor, offsets: Sequence[int]) -> Tensor:
