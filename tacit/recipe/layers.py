@@ -126,6 +126,9 @@ def shrink(layer: Layer, given: Layer | None = None) -> Layer:
         }
     if "template.kind" in layer and layer["template.kind"].value == "chat":
         values["template.kind"] = "plain"
+    if "method.preface" in layer:
+        # Pages of instructions and long thoughts take as many reads of two layers as of twenty.
+        values |= {"method.preface": "sums", "method.chat": False, "method.longest": 8}
     if "model.lora.targets" in layer:
         values["model.lora.targets"] = "auto"
     if _under("model.train_only", layer):

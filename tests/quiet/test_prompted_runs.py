@@ -55,6 +55,18 @@ def test_the_marks_of_a_prompt_are_the_marks(preface):  # noqa: F811
     assert thinker.tokenizer.decode(list(words.prompt)) == load(method.preface).written()
 
 
+def test_a_prompt_as_a_message(preface):  # noqa: F811
+    method, thinker = made(preface)
+    thinker.tokenizer.chat_template = "{% for m in messages %}f{{ m['content'] }}e{% endfor %}bb"
+    words = in_ids(method.preface, True, thinker)
+    said = load(method.preface).written().strip()
+    assert thinker.tokenizer.decode(list(words.prompt)) == f"f{said}ebb"
+    assert words.null == in_ids(method.preface, False, thinker).null
+    thinker.tokenizer.chat_template = None
+    with pytest.raises(ModelError, match="chat template"):
+        in_ids(method.preface, True, thinker)
+
+
 FAULTY = {
     "needs a null thought.*add a line such as": (PREFACE.replace("null_thought: ff", ""), 2),
     r"has 2 annotated examples and method.annotations asks for 10.*set method.annotations: 2": (PREFACE, 10),

@@ -153,7 +153,7 @@ def in_ids(name: str | None, chat: bool, thinker: "Thinker") -> Words:
         return Words((), ())
     prompt, tokenizer = load(name), thinker.tokenizer
     if chat:
-        template = Template(kind="chat", question="{question}")
+        template = Template(kind="chat", question="{question}", cue="")
         said = encode([Example(name, question=prompt.written())], tokenizer, template)[0].question
     else:
         row = encode([Example(name, text=prompt.written())], tokenizer)[0]
