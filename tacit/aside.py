@@ -1,5 +1,5 @@
 """Parts beside a language model that thinks before its tokens: the gate behind a thought, the marks around it, roles
-with weights of their own, and running means of its training."""
+with weights of their own, a guess of what thinking is worth, and running means of its training."""
 
 import copy
 from dataclasses import replace
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tacit.engine.door import Door
 from tacit.errors import ModelError
 from tacit.models.adapters import adapt
-from tacit.thinking import Aside, Cast
+from tacit.thinking import Aside, Cast, Speech
 from tacit.vocab import Vocab
 
 
@@ -31,7 +31,12 @@ class AsideParts(nn.Module):
         self.mixer = None
         if aside.mixer:
             self.mixer = Mixer(door.width, aside.mixer_width or door.width).to(door.device, kept)
-        self.speech, self.cast = aside.speech, aside.cast
+        self.guess = None
+        if aside.guess:
+            self.guess = nn.Linear(door.width, 1).to(door.device, kept)
+            nn.init.zeros_(self.guess.weight)
+            nn.init.zeros_(self.guess.bias)
+        self.speech, self.cast = aside.speech or Speech(), aside.cast
         self.roles = nn.ModuleDict({role: Role(door, kind, aside.cast) for role, kind in aside.cast.own.items()})
         self._doors: dict[str, Door] = {}
         if aside.cast.base == "fixed":

@@ -65,7 +65,7 @@ class Thinker(nn.Module):
 
     def speaker(self) -> "Speaker | None":
         """Who thinks before every token that is written, if this model does."""
-        if self.thinking.aside is None:
+        if self.thinking.aside is None or self.thinking.aside.speech is None:
             return None
         from tacit.quiet.lm.speaking import Speaker
 

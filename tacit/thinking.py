@@ -67,9 +67,8 @@ class Speech(Settings):
 class Aside(Settings):
     """What a language model learns besides, to think before its tokens."""
 
-    speech: Speech = Speech()
-    """The thoughts."""
-
+    speech: Speech | None = Speech()
+    """The thoughts before every token that the model writes; null: it writes without."""
     mixer: bool = False
     """A learned gate between what the text alone predicts and what it predicts behind a thought."""
     mixer_width: int | None = Field(default=None, ge=1)
@@ -79,6 +78,8 @@ class Aside(Settings):
     larger than those of other weights. Left out: they are tokens like others."""
     cast: Cast = Cast()
     """Which roles have weights of their own."""
+    guess: bool = False
+    """A guess, from the state at a place, of what thinking there is worth."""
     levels: int = Field(default=0, ge=0)
     """Strengths of the base model that thoughts are told, by a vector added to the opening mark; 0: they are told nothing."""
 

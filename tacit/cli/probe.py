@@ -1,18 +1,26 @@
 """`tacit probe`: where a model looks and what its thoughts hold while it searches a graph; what a model thinks before each token
-of a text, and what that is worth."""
+of a text, and what that is worth; what several prompts change."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run on graphs in symbols, or of method quiet.")]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A finished run on graphs in symbols, or of method quiet or prompted.")
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="So many held-out graphs or texts.")]
 Hops = Annotated[int | None, typer.Option("--hops", min=1, help="Only graphs of so many hops.")]
+Prefaces = Annotated[
+    str | None,
+    typer.Option("--prefaces", help="Prompts to compare, such as full,brief,none; RUN may be a recipe, untrained."),
+]
 
 
-def probe(run: Run, limit: Limit = 500, hops: Hops = None) -> None:
+def probe(run: Run, limit: Limit = 500, hops: Hops = None, prefaces: Prefaces = None) -> None:
     """Look into the thoughts of a model that searches graphs, or thinks before every token."""
+    if prefaces is not None:
+        return _prefaces(run, prefaces, limit)
     from rich.console import Console
     from rich.table import Table
 
@@ -49,3 +57,18 @@ def _thoughts(run: Path, limit: int) -> None:
     Console(highlight=False).print(table)
     print(f"thoughts are used from step {found['starts']}" if found["starts"] else "thoughts are not used")
     print(file)
+
+
+def _prefaces(run: Path, prefaces: str, limit: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tacit.study.probes.prefaces import TOLD, probe_prefaces
+
+    file, lines = probe_prefaces(run, prefaces.split(","), limit=limit)
+    table = Table("preface", *TOLD, box=None, header_style="bold")
+    for line in lines:
+        table.add_row(line["preface"], *(f"{line[name]:.4f}" for name in TOLD))
+    Console(highlight=False).print(table)
+    if file is not None:
+        print(file)

@@ -29,6 +29,8 @@ class Sampling(Settings):
     """Sample among the k likeliest tokens only; 0 for all."""
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     """Sample among the likeliest tokens that together hold this much probability."""
+    banned: tuple[int, ...] = ()
+    """Tokens that are never chosen; the others share their probability."""
     stop: tuple[str, ...] = ()
     """Strings that end a completion; they are not part of it."""
     stop_tokens: tuple[int, ...] = ()
@@ -44,7 +46,8 @@ class Sampling(Settings):
     @cached_property
     def rule(self) -> "Sampling":
         """What decides the choice of one token; rows with the same rule are drawn together."""
-        return Sampling(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p, logprobs=self.logprobs)
+        names = ("temperature", "top_k", "top_p", "banned", "logprobs")
+        return Sampling(**{name: getattr(self, name) for name in names})
 
 
 def uniforms(seed: int, row: int) -> Iterator[float]:
@@ -56,6 +59,8 @@ def uniforms(seed: int, row: int) -> Iterator[float]:
 
 def choose(logits: Tensor, sampling: Sampling, chance: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """(B, V) -> ids (B,) and, if asked for, their log-probabilities (B,). `chance` (B,) are the rows' random numbers."""
+    if sampling.banned:
+        logits = logits.index_fill(-1, torch.tensor(sampling.banned, device=logits.device), float("-inf"))
     if sampling.temperature == 0.0:
         ids = logits.argmax(-1)
         return ids, log_probability(logits, ids, 1.0) if sampling.logprobs else None

@@ -128,6 +128,10 @@ class Method(Settings, ABC):
     tokens: ClassVar[tuple[str, ...]] = ()
     """Tokens it needs besides those of thoughts, such as `<pause>`."""
 
+    def letters(self) -> str:
+        """Characters of words that it brings itself, for tokenizers from scratch."""
+        return ""
+
     def thinking(self) -> Thinking:
         """The learned parts and the kind of silent steps it needs."""
         return Thinking()

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.random import Generator
 from pydantic import Field, model_validator
 
-from tacit.errors import DataError
 from tacit.example import Encoded
-from tacit.layout import IGNORE, Layout, Segment
-from tacit.methods.base import Lesson, Loss, Method, answer, cue, question, steps
+from tacit.layout import Layout
+from tacit.methods.base import Lesson, Loss, Method, question
 from tacit.quiet.goal import Objective, by_cell
 from tacit.thinking import Aside, Cast, Speech, Thinking
 from tacit.vocab import Vocab
@@ -58,16 +57,7 @@ class QuietStar(Speech, Method):
     @model_validator(mode="after")
     def _goes_together(self) -> "QuietStar":
         objective = self.objective
-        among = objective.goal != "elbo" or objective.fit != "policy" or objective.baseline in ("loo", "mean")
-        if self.samples == 1 and objective.policy and self.length and among:
-            raise ValueError(
-                "samples: 1 leaves a thought no other of its place to be compared with; set samples to 2 or more, or "
-                "objective.baseline to null or ema"
-            )
-        if objective.learned and objective.learned > self.samples:
-            raise ValueError(f"objective.learned is {objective.learned} of {self.samples} samples; set it no higher")
-        if objective.judge:
-            raise ValueError("objective.judge belongs to models of family roles; leave it out")
+        objective.check_samples(self.samples, thinks=self.length > 0)
         if objective.punish_unfinished or objective.length_penalty:
             raise ValueError("these thoughts have one length; leave punish_unfinished and length_penalty out")
         if self.echo and not (self.reread and self.join == "after"):
@@ -102,27 +92,22 @@ class QuietStar(Speech, Method):
     # -- rows -----------------------------------------------------------------------------------------------------------
 
     def check(self, encoded: Sequence[Encoded]) -> None:
-        short = next((row for row in encoded if len(row.question) + len(row.answer) <= self.ahead), None)
-        if short is not None:
-            raise DataError(
-                f"{short.id or 'example'} is no longer than method.ahead: {self.ahead}, so nothing can be predicted in it; "
-                "set ahead lower, or drop such texts"
-            )
+        from tacit.quiet.texts import refuse_short
+
+        refuse_short(encoded, self.ahead)
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        if ex.steps or ex.cue:  # a question: what is written behind it is learned
-            return {"main": Layout(question(ex), steps(ex), cue(ex), answer(ex, vocab))}
-        return {"main": Layout(question(ex), Segment("text", ex.answer, 1.0))}
+        from tacit.quiet.texts import laid_out
+
+        return {"main": laid_out(ex, vocab)}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         return Layout(question(ex))
 
     def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
-        from tacit.quiet.texts import texts
+        from tacit.quiet.texts import collated
 
-        layouts = [row["main"] for row in rows]
-        taught = [[label != IGNORE for label in layout.labels] for layout in layouts]
-        return {"main": texts([layout.ids for layout in layouts], vocab.pad, self.ahead, taught)}
+        return {"main": collated([row["main"] for row in rows], vocab.pad, self.ahead)}
 
     # -- learning -------------------------------------------------------------------------------------------------------
 

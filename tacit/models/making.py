@@ -68,7 +68,7 @@ def _written(recipe: "Recipe", examples: Sequence[Example]) -> tuple[list[str], 
         return [], None
     words = task.words() if task.template.kind == "symbolic" else None
     texts = _texts(examples, task.template)
-    texts.append(task.letters())
+    texts.append(task.letters() + recipe.method.settings.letters())
     return texts, None if words is None else [*words, *_around(task.template)]
 
 

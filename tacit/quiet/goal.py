@@ -64,6 +64,19 @@ class Objective(Settings):
             raise ValueError(f"fit: {self.fit} is defined for goal: elbo; set one of them back")
         return self
 
+    def check_samples(self, samples: int, thinks: bool = True) -> None:
+        """Refuse what a language model's thoughts, so many of a place, cannot learn by this."""
+        among = self.goal != "elbo" or self.fit != "policy" or self.baseline in ("loo", "mean")
+        if samples == 1 and self.policy and among and thinks:
+            raise ValueError(
+                "samples: 1 leaves a thought no other of its place to be compared with; set samples to 2 or more, or "
+                "objective.baseline to null or ema"
+            )
+        if self.learned and self.learned > samples:
+            raise ValueError(f"objective.learned is {self.learned} of {samples} samples; set it no higher")
+        if self.judge:
+            raise ValueError("objective.judge belongs to models of family roles; leave it out")
+
     def needs_null(self) -> bool:
         return self.gate or self.baseline == "null"
 

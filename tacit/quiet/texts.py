@@ -13,8 +13,10 @@ from torch.nn.functional import pad as padded
 
 from tacit.errors import DataError
 from tacit.example import Encoded
-from tacit.methods.base import Lesson
+from tacit.layout import IGNORE, Layout, Segment
+from tacit.methods.base import Lesson, answer, cue, question, steps
 from tacit.train.chance import generators
+from tacit.vocab import Vocab
 
 THOUGHTS, DROPOUT, STATES = 1 << 40, 1 << 41, 1 << 42
 """Set the random numbers of thoughts, of dropout and of drawn states apart from those of a seed's layouts."""
@@ -46,6 +48,28 @@ def texts(
         keep[number, : len(row)] = True if taught is None else taught[number]
     tokens = {"tokens": float(keep[:, 1:].sum())}
     return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(predictable(keep, ahead).sum()), tokens)
+
+
+def laid_out(ex: Encoded, vocab: Vocab) -> Layout:
+    """A text, all of which is learned; of a question, what is written behind it."""
+    if ex.steps or ex.cue:
+        return Layout(question(ex), steps(ex), cue(ex), answer(ex, vocab))
+    return Layout(question(ex), Segment("text", ex.answer, 1.0))
+
+
+def collated(layouts: Sequence[Layout], pad: int, ahead: int) -> Texts:
+    """Such rows as one rectangle."""
+    taught = [[label != IGNORE for label in layout.labels] for layout in layouts]
+    return texts([layout.ids for layout in layouts], pad, ahead, taught)
+
+
+def refuse_short(encoded: Sequence[Encoded], ahead: int) -> None:
+    short = next((row for row in encoded if len(row.question) + len(row.answer) <= ahead), None)
+    if short is not None:
+        raise DataError(
+            f"{short.id or 'example'} is no longer than method.ahead: {ahead}, so nothing can be predicted in it; set ahead "
+            "lower, or drop such texts"
+        )
 
 
 def predictable(keep, ahead: int):

@@ -1,11 +1,13 @@
 """Thoughts at all places at once are what one thought at a time would be, each read alone behind its own beginning of the text:
 in values, in the loss and in all gradients."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from tacit.methods.base import Lesson
+from tacit.methods.base import Lesson, Method
 from tacit.methods.quiet_star import QuietStar
 from tacit.models.making import make_thinker
 from tacit.models.scratch import Scratch
@@ -55,11 +57,11 @@ METHODS = {
 }
 
 
-def thinker_of(family: str, method: QuietStar, **more):
+def thinker_of(family: str, method: Method, letters: str = LETTERS, **more):
     shape = {"family": family, "layers": 2, "hidden": 16, "positions": 64} | FAMILIES[family] | more
     if family == "gru":
         shape = {"family": "gru", "layers": 1, "hidden": 16}
-    made = make_thinker(Model(tiny=Scratch(**shape)), method.thinking(), texts=[LETTERS], seed=0).double()
+    made = make_thinker(Model(tiny=Scratch(**shape)), method.thinking(), texts=[letters], seed=0).double()
     if made.aside.mixer is not None:  # it begins at zero, where it would hide everything
         torch.nn.init.normal_(made.aside.mixer.last.weight, generator=torch.Generator().manual_seed(1))
     for p in made.aside.roles.parameters():  # so that no role is what it was made from
@@ -68,7 +70,7 @@ def thinker_of(family: str, method: QuietStar, **more):
     return made.train()
 
 
-def lesson(thinker, method: QuietStar, lengths=(7, 5), seed: int = 0) -> Lesson:
+def lesson(thinker, method: Any, lengths=(7, 5), seed: int = 0) -> Lesson:
     rng = np.random.default_rng(seed)
     view = texts([rng.integers(0, 6, n).tolist() for n in lengths], thinker.vocab.pad, method.ahead)
     return Lesson({"main": view}, len(lengths), picks=[(0, n) for n in range(len(lengths))], step=2, steps=10)

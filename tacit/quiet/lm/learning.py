@@ -19,6 +19,7 @@ from tacit.quiet.objective import Values
 from tacit.quiet.texts import DROPOUT, THOUGHTS, Texts, numbers, predictable
 
 if TYPE_CHECKING:
+    from tacit.methods.prompted import Prompted
     from tacit.methods.quiet_star import QuietStar
     from tacit.thinker import Thinker
 
@@ -32,7 +33,7 @@ def learn(method: "QuietStar", thinker: "Thinker", lesson: Lesson, counts: dict[
     thinker.aside.steps.fill_(lesson.step)
     readers = Readers.of(thinker, view.ids, method.ahead)
     real = places_of(view, method.ahead).to(readers.base.hidden)
-    places = _places(method, thinker, readers.base, real, lesson)
+    places = chosen_places(method, thinker, readers.base, real, lesson)
     chance = numbers(lesson, THOUGHTS, method.samples, max(1, method.length))
     rows = torch.arange(len(real), device=real.device)[:, None]
     level, readers = _weakened(method, readers, lesson)
@@ -77,7 +78,9 @@ def _weakened(method: "QuietStar", readers: Readers, lesson: Lesson) -> tuple[in
     return level, readers._replace(base=readers.base._replace(hidden=hidden * kept / (1 - method.strengths[level])))
 
 
-def _places(method: "QuietStar", thinker: "Thinker", text: Text, real: Tensor, lesson: Lesson) -> Places:
+def chosen_places(
+    method: "QuietStar | Prompted", thinker: "Thinker", text: Text, real: Tensor, lesson: Lesson
+) -> Places:
     if method.places is None:
         return every(real)
     chance = numbers(lesson, PLACES).to(real.device)

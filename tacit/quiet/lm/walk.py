@@ -115,7 +115,7 @@ def think(
     tokens, told = [], []
     for step in range(route.length):
         given = _said(cells, thinker.vocab.open if not tokens else None, tokens)
-        chosen = _choose(thinker, state[:, :, 0], given, drawing, chance[..., step])
+        chosen = choose(thinker, state[:, :, 0], given, drawing, chance[..., step])
         tokens.append(chosen[..., 2].long())
         told.append(chosen[..., :2])
         if step + 1 < route.length:
@@ -141,7 +141,7 @@ def reread(thinker: "Thinker", text: Text, at: Tensor, tokens: Tensor, route: Ro
     told = []
     for step in range(R):
         said = _said(cells, thinker.vocab.open if not step else None, [given[..., step - 1]])
-        told.append(_choose(thinker, states[:, :, step], said, drawing, None, given[..., step])[..., :2])
+        told.append(choose(thinker, states[:, :, step], said, drawing, None, given[..., step])[..., :2])
     return _thoughts(list(given.unbind(-1)), told, states[:, :, R + 1 :], route, samples)
 
 
@@ -217,7 +217,7 @@ def _said(cells: Cells, mark: int | None, tokens: Sequence[Tensor]) -> Tensor:
     return tokens[-1] if mark is None else torch.full_like(cells.at, mark)
 
 
-def _choose(
+def choose(
     thinker: "Thinker",
     states: Tensor,
     said: Tensor,
