@@ -47,6 +47,11 @@ class QuietStar(Method):
     join: Literal["after", "add", "mix"] = "after"
     """after: the prediction is what stands behind the thought. add: logits of the text alone are added to it. mix: a learned
     gate goes from the text alone, where it starts, to what stands behind the thought."""
+    together: bool = False
+    """Thoughts see each other: the column t of a thought also sees those up to t of the thoughts with the same number behind
+    earlier places of the text; further ones are not yet known where all are drawn at once. A thought is still judged by its
+    own place alone. All columns of all thoughts are then compared with each other under one mask, so the cost grows with the
+    square of places × samples × length."""
     one_mark: bool = False
     """One token opens a thought and closes it."""
     marks_scale: float | None = Field(default=None, gt=0)
@@ -117,7 +122,7 @@ class QuietStar(Method):
         return Thinking(aside=aside)
 
     def route(self) -> Route:
-        return Route(self.length, self.ahead, self.reread, self.reread_step, self.one_mark, self.apart)
+        return Route(self.length, self.ahead, self.reread, self.reread_step, self.one_mark, self.apart, self.together)
 
     def banned(self, thinker: "Thinker") -> "Tensor | None":
         """Tokens that are no thoughts."""

@@ -22,6 +22,8 @@ class Route(NamedTuple):
     """The opening mark closes a thought too."""
     apart: int | None = None
     """Thoughts stand at positions of their own, shifted by this; otherwise they follow token i, and the text follows them."""
+    together: bool = False
+    """Each column also sees the thoughts of the same number behind earlier places, as far as it has come itself."""
 
     @property
     def thought(self) -> list[int]:
