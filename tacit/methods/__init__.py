@@ -17,4 +17,5 @@ METHODS: dict[str, object] = {
     "gaussian": "tacit.methods.gaussian:Gaussian",
     "quiet": "tacit.methods.quiet:Quiet",
     "quiet_star": "tacit.methods.quiet_star:QuietStar",
+    "unquiet": "tacit.methods.unquiet:Unquiet",
 }

@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 
 from tacit.errors import DataError
 from tacit.example import Encoded
-from tacit.layout import IGNORE, Layout, Segment
-from tacit.methods.base import Lesson, Loss, Method, answer, cue, question, steps
+from tacit.layout import IGNORE, Layout
+from tacit.methods.base import Lesson, Loss, Method, question, text_or_answer
 from tacit.quiet.goal import Objective
 from tacit.quiet.lm.route import Route
 from tacit.thinking import Aside, Cast, Thinking
@@ -144,9 +144,7 @@ class QuietStar(Method):
             )
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        if ex.steps or ex.cue:  # a question: what is written behind it is learned
-            return {"main": Layout(question(ex), steps(ex), cue(ex), answer(ex, vocab))}
-        return {"main": Layout(question(ex), Segment("text", ex.answer, 1.0))}
+        return {"main": text_or_answer(ex, vocab)}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         return Layout(question(ex))

@@ -44,8 +44,8 @@ def texts(
     for number, row in enumerate(rows):
         ids[number, : len(row)] = row
         keep[number, : len(row)] = True if taught is None else taught[number]
-    tokens = {"tokens": float(keep[:, 1:].sum())}
-    return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(predictable(keep, ahead).sum()), tokens)
+    sums = {"read": float(keep[:, 1:].sum())}
+    return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(predictable(keep, ahead).sum()), sums)
 
 
 def predictable(keep, ahead: int):

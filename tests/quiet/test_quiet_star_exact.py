@@ -167,7 +167,7 @@ def summed_up(thinker, method: QuietStar, given: Lesson, found: list, nulls: lis
     count = given.counts()
     total = goal.nll * parts["nll"][0] / method.ahead + method.echo * echo.mean(-1).sum()
     total = total + goal.policy * parts.get("policy", torch.zeros(1))[0]
-    return total / count["main"] + method.base * plain / count["tokens"]
+    return total / count["main"] + method.base * plain / count["read"]
 
 
 def drawn(thinker, method: QuietStar, given: Lesson):

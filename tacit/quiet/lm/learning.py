@@ -56,8 +56,8 @@ def learn(method: "QuietStar", thinker: "Thinker", lesson: Lesson, counts: dict[
         parts["echo"] = echo.detach()
     if method.base:
         plain = text_nll(thinker, readers.base, view.keep)
-        loss = loss + method.base * plain / counts["tokens"]
-        parts |= {"base_nll": plain.detach(), "tokens_read": torch.tensor(view.sums["tokens"])}
+        loss = loss + method.base * plain / counts["read"]
+        parts |= {"base_nll": plain.detach(), "tokens_read": torch.tensor(view.sums["read"])}
     return Loss(loss, parts)
 
 
@@ -88,10 +88,19 @@ def _places(method: "QuietStar", thinker: "Thinker", text: Text, real: Tensor, l
 
 def predicted_nll(method: "QuietStar", thinker: "Thinker", text: Text, at: Tensor, thoughts: Thoughts) -> Tensor:
     """(B, K, T, A) behind thoughts, as this method joins them with what the text alone would predict."""
-    where = at[..., None] + torch.arange(method.ahead, device=at.device)  # (B, K, A)
+    where = _next(method, at)
     targets = text.ids.gather(1, (where + 1).flatten(1)).view(where.shape)
+    states = predicted_states(method, thinker, text, at, thoughts)
+    targets = targets[:, :, None].expand(states.shape[:-1])
+    said = targets  # decisions to stop thinking silently are no part of this
+    return state_nll(thinker, states.flatten(0, -2), said.flatten(), targets.flatten()).view(targets.shape)
+
+
+def predicted_states(method: "QuietStar", thinker: "Thinker", text: Text, at: Tensor, thoughts: Thoughts) -> Tensor:
+    """(B, K, T, A, H): what the head makes these predictions of."""
     states = thoughts.states
     if method.join != "after":
+        where = _next(method, at)
         last = where.clamp(max=text.hidden.shape[1] - 1).flatten(1)
         base = text.hidden.gather(1, last[..., None].expand(-1, -1, text.hidden.shape[-1]))
         base = base.unflatten(1, where.shape[1:])[:, :, None].expand_as(states)
@@ -102,9 +111,12 @@ def predicted_nll(method: "QuietStar", thinker: "Thinker", text: Text, at: Tenso
             assert thinker.aside.mixer is not None
             weight = thinker.aside.mixer(base, states).to(states)
             states = (1 - weight) * base + weight * states
-    targets = targets[:, :, None].expand(states.shape[:-1])
-    said = targets  # decisions to stop thinking silently are no part of this
-    return state_nll(thinker, states.flatten(0, -2), said.flatten(), targets.flatten()).view(targets.shape)
+    return states
+
+
+def _next(method: "QuietStar", at: Tensor) -> Tensor:
+    """(B, K, A): the columns whose next tokens are predicted behind places."""
+    return at[..., None] + torch.arange(method.ahead, device=at.device)
 
 
 def null_likelihood(method: "QuietStar", thinker: "Thinker", readers: Readers, at: Tensor, level: int = 0) -> Tensor:
