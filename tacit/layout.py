@@ -119,3 +119,8 @@ class Layout:
             want = "·" if label == IGNORE else repr(tokenizer.decode([label]))
             lines.append(f"{column:>4} {name:<10} {position:>5} {token:>7}  {said:<18} {want}")
         return "\n".join(lines)
+
+
+def targets(layout: Layout) -> list[int]:
+    """The learned tokens that something stands before, which could predict them."""
+    return [label for label in layout.labels[1:] if label != IGNORE]

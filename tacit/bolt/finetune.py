@@ -8,19 +8,17 @@ FOLDER/finetuned.json      accuracy, majority and at-least-one of k: mean, stand
 import csv
 import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tacit.errors import TacitError
+from tacit.evaluate.votes import scores
 from tacit.registry import nearest
 from tacit.study.runs import SAMPLES, read_lines
 
 TASKS = ("gsm8k", "math")
 RESULT, TABLE = "finetuned.json", "answers.csv"
-Answers = Sequence[tuple[str | None, bool]]
-"""What was extracted from each sample of a question, and whether it is right."""
 
 
 def check_task(name: str) -> None:
@@ -35,31 +33,6 @@ def seeds_of(words: str) -> list[int]:
         return sorted({int(word) for word in words.split(",")})
     except ValueError as error:
         raise TacitError(f"--seeds {words!r}: numbers between commas are expected, such as 42,43,44") from error
-
-
-def majority(answers: Answers) -> bool:
-    """Whether the answer that is given most often is right; of several, the one that came first. No answer has no vote."""
-    votes = Counter(found for found, _ in answers if found is not None)
-    if not votes:
-        return False
-    winner = votes.most_common(1)[0][0]
-    return next(right for found, right in answers if found == winner)
-
-
-def at_least_one(answers: Answers, of: int) -> float:
-    """The chance that one of `of` samples, drawn from these without putting them back, is right: unbiased for new samples."""
-    wrong, n = sum(not right for _, right in answers), len(answers)
-    return 1.0 - math.comb(wrong, of) / math.comb(n, of)
-
-
-def scores(questions: Sequence[Answers]) -> dict[str, float]:
-    """Accuracy, majority and at-least-one of a model, over all its questions."""
-    samples = min(map(len, questions))
-    ks = sorted({1 << n for n in range(1, samples.bit_length())} - {1} | {samples}) if samples > 1 else []
-    told = {"accuracy": _mean([sum(right for _, right in one) / len(one) for one in questions])}
-    if samples > 1:
-        told[f"maj@{samples}"] = _mean([float(majority(one)) for one in questions])
-    return told | {f"pass@{k}": _mean([at_least_one(one, k) for one in questions]) for k in ks if k <= samples}
 
 
 def tally(place: Path) -> Path:

@@ -16,6 +16,7 @@ from tacit.cli.compare import compare
 from tacit.cli.data import data
 from tacit.cli.demo import demo
 from tacit.cli.eval import eval
+from tacit.cli.gains import gains
 from tacit.cli.generate import generate
 from tacit.cli.ls import ls
 from tacit.cli.merge import merge
@@ -27,7 +28,7 @@ from tacit.cli.sweep import sweep
 from tacit.cli.train import train
 from tacit.errors import TacitError
 
-VERBS = (ls, show, check, train, eval, generate, merge, sweep, repro, compare, plot, probe, bench, demo)
+VERBS = (ls, show, check, train, eval, generate, merge, sweep, repro, compare, plot, probe, gains, bench, demo)
 GROUPS = (bolt, data)
 TRACEBACK = "--traceback"
 

@@ -28,15 +28,24 @@ Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help=
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer, steps in words included.")]
 Check = Annotated[
     str | None,
-    typer.Option("--check", help="generate, or verify: the same answers, but decode only what one read leaves open."),
+    typer.Option(
+        "--check",
+        help="generate; verify: the same answers, but decode only what one read leaves open; likelihood: decode nothing, tell "
+        "how likely right answers are; aloud: ask for steps in words, then for the answer.",
+    ),
 ]
 Choices = Annotated[bool, typer.Option("--choices", help="Also compare the likelihoods of the answers on offer.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to a file.")]
-RowsFile = Annotated[Path | None, typer.Option("--rows", help="Write every answer to a file, one JSON object a line.")]
+RowsFile = Annotated[
+    Path | None,
+    typer.Option("--rows", help="Write every answer, or every text's tokens, to a file, one JSON object a line."),
+]
+Words = Annotated[list[str] | None, typer.Argument(metavar="K=V", help="Fields of the task: task.test=dev.jsonl")]
 
 
 def eval(
     run: Run,
+    words: Words = None,
     task: TaskName = None,
     data: Data = None,
     split: Split = None,
@@ -61,8 +70,9 @@ def eval(
     if samples and samples > 1 and temperature is None:
         temperature = 1.0
     report = evaluate(
-        run, task, data=data, split=split, batch=batch, limit=limit, latents=latents, swap=swap, samples=samples,
-        question=question, temperature=temperature, max_tokens=max_tokens, check=check, choices=choices, on_progress=Progress(),
+        run, task, data=data, words=words or (), split=split, batch=batch, limit=limit, latents=latents, swap=swap,
+        samples=samples, question=question, temperature=temperature, max_tokens=max_tokens, check=check, choices=choices,
+        tokens=rows is not None, on_progress=Progress(),
     )  # fmt: skip
     if rows:
         report.write_rows(rows)
@@ -71,7 +81,8 @@ def eval(
     if isinstance(report, Report):
         print_report(report, batch)
     else:
-        print(*(f"{name:<12} {value:.4f}" for name, value in report.numbers.items()), sep="\n")
+        width = max(map(len, report.numbers))
+        print(*(f"{name:<{width}} {value:.4f}" for name, value in report.numbers.items()), sep="\n")
 
 
 COUNTED = ("latents",)

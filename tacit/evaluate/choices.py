@@ -1,10 +1,11 @@
-"""Which of two offered answers does the model find likelier? Scored behind everything it thought, silently or in words.
+"""Which of the offered answers does the model find likeliest? Scored behind everything it thought, silently or in words.
 
 Shapes: N learned tokens, T columns.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 import torch
 
@@ -24,20 +25,21 @@ def right_choices(thinker, task: Task, asked: Sequence[Asked], batch: int) -> di
     """Whether the right choice is the likelier one, by question and sample; questions that offer nothing are left out."""
     places, offered, layouts = [], [], []
     for one in asked:
-        pair = task.choices(one.example)
-        if pair is None:
+        choices = task.choices(one.example)
+        if choices is None:
             continue
-        answers = encode([replace(one.example, answer=words) for words in pair], thinker.tokenizer, task.template)
+        answers = encode([replace(one.example, answer=words) for words in choices], thinker.tokenizer, task.template)
         for sample, done in enumerate(one.completions):
             places.append((one.number, sample))
-            offered.append((one.example, *pair))
+            offered.append((one.example, choices))
             before = before_answer(done, one.cue, thinker.vocab)
             layouts += [before + Layout(Segment("answer", (*a.answer, thinker.vocab.eos), 1.0)) for a in answers]
-    scores = log_probabilities(thinker, layouts, batch)
-    return {
-        place: task.grade(example, first if likely > other else second).correct
-        for place, (example, first, second), likely, other in zip(places, offered, scores[::2], scores[1::2])
-    }
+    scores = iter(log_probabilities(thinker, layouts, batch))
+    right = {}
+    for place, (example, choices) in zip(places, offered):
+        likely = list(islice(scores, len(choices)))
+        right[place] = task.grade(example, choices[likely.index(max(likely))]).correct
+    return right
 
 
 def before_answer(done: Completion, cue: Sequence[int], vocab: Vocab) -> Layout:
@@ -45,8 +47,13 @@ def before_answer(done: Completion, cue: Sequence[int], vocab: Vocab) -> Layout:
     end = after_cue(done.ids, cue)
     if end:
         return done.prompt + Layout(Segment("steps", _possible(done.prompt.ids[-1], done.ids[:end], vocab)))
-    announced = any(segment.name == "cue" for segment in done.prompt.segments)
-    return done.prompt if announced else done.prompt + Layout(Segment("cue", tuple(cue)))
+    return announced(done.prompt, cue)
+
+
+def announced(prompt: Layout, cue: Sequence[int]) -> Layout:
+    """The prompt and the words that announce an answer, unless it has them."""
+    there = any(segment.name == "cue" for segment in prompt.segments)
+    return prompt if there else prompt + Layout(Segment("cue", tuple(cue)))
 
 
 def _possible(last: int, written: Sequence[int], vocab: Vocab) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from tacit.evaluate.asking import Asked
 from tacit.evaluate.flops import price
 from tacit.evaluate.reading import Reading
 from tacit.evaluate.report import Report, accuracy_error, spread
+from tacit.evaluate.votes import votes
 from tacit.tasks.base import Task
 
 
@@ -128,7 +129,7 @@ def report(parts: Sequence[Part], task: str) -> Report:
         examples_per_second=decoded / max(part.decoding for part in parts) if decoded else None,
         cot_match=sum(matches) / len(matches) if matches else None,
         written_steps_mean=sum(written) / len(written) if written else None,
-        tables=_tables(graded),
+        tables=_tables(graded) | _voted(graded),
         rows=tuple(one.row for one in graded),
     )
 
@@ -162,6 +163,13 @@ def _tables(graded: list[Graded]) -> dict[str, dict[str, float]]:
         of_kinds = {kind: _share(one.choice for one in chosen if one.kind == kind) for kind in kinds}
         tables["choice"] = {"accuracy": share, "stderr": (share * (1 - share) / len(chosen)) ** 0.5} | of_kinds
     return tables
+
+
+def _voted(graded: list[Graded]) -> dict[str, dict[str, float]]:
+    """maj@k and pass@k, where each question was answered several times."""
+    by_question = groupby(graded, key=lambda one: one.place[0])
+    told = votes([[(one.row["extracted"], one.row["correct"]) for one in group] for _, group in by_question])
+    return {"votes": told} if told else {}
 
 
 def _share(verdicts: Iterable[bool | None]) -> float:

@@ -74,9 +74,14 @@ class Report:
 
     def write_rows(self, file: Path) -> None:
         """`samples.jsonl`, whole or not at all."""
-        beside = file.with_name(file.name + ".part")
-        beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows), encoding="utf-8")
-        beside.replace(file)
+        write_lines(file, self.rows)
+
+
+def write_lines(file: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """One JSON object a line, whole or not at all."""
+    beside = file.with_name(file.name + ".part")
+    beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    beside.replace(file)
 
 
 def spread(counts: Sequence[int]) -> dict[str, float]:

@@ -44,7 +44,8 @@ def evaluate_split(
     answers that a question offers. `on_progress(answered, of)` counts this process's answers; `warm_up` keeps the slow first
     calls of a model that was just loaded out of the speed of decoding. In a process group every process takes a part, and all
     get the whole report."""
-    _check(examples, task, settings)
+    check_questions(examples, task)
+    check_samples(settings)
     template = template.filled(thinker.tokenizer)
     if settings.question is not None:
         template = template.model_copy(update={"question": settings.question})
@@ -81,13 +82,18 @@ def evaluate_split(
     return report(gathered(part), task_name(task))
 
 
-def _check(examples: Sequence[Example], task: Task, settings) -> None:
+def check_questions(examples: Sequence[Example], task: Task) -> None:
+    """Refuse examples that ask nothing."""
     if not examples:
         raise DataError("there are no examples to evaluate: raise the limit, or name another split or file")
     if any(example.text for example in examples):
         raise DataError(
             f"{task_name(task)} yields documents, which ask nothing and cannot be graded; name a task with questions"
         )
+
+
+def check_samples(settings) -> None:
+    """Refuse several answers that chance has no part in."""
     if settings.samples > 1 and settings.temperature == 0:
         raise TacitError(
             f"{settings.samples} samples at temperature 0 are all the same; set a temperature, or samples to 1"

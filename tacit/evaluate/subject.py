@@ -4,7 +4,7 @@ Everything a folder does not say may be given; what is given wins. A folder with
 model: it is asked the question and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,7 @@ from tacit.methods.cot import Cot
 from tacit.models.folder import read_facts
 from tacit.models.places import find_weights
 from tacit.recipe.choice import choose
+from tacit.recipe.reader import put, read_mapping, read_words, tree
 from tacit.recipe.training import Eval
 from tacit.registry import resolve
 from tacit.tasks import TASKS
@@ -49,12 +50,14 @@ def load_for_eval(
     task: str | Task | None = None,
     data: str | Path | None = None,
     *,
+    words: Sequence[str] = (),
     split: str | None = None,
     limit: int | None = None,
     **settings: Any,
 ) -> Subject:
-    """A run folder, a checkpoint, any model folder or hub id, or a thinker that is loaded already. `settings` are fields
-    of a recipe's section `eval`; those of the run stand in for what is not given."""
+    """A run folder, a checkpoint, any model folder or hub id, or a thinker that is loaded already. `words` set fields of the
+    task, such as task.test=dev.jsonl; `settings` are fields of a recipe's section `eval`, and those of the run stand in for
+    what is not given."""
     from tacit.thinker import Thinker
 
     if task is not None and data is not None:
@@ -64,7 +67,7 @@ def load_for_eval(
     section = _settings(folder, facts, {"split": split, "limit": limit, **settings})
     if thinker is None:
         thinker = Thinker.from_pretrained(str(folder))
-    chosen, template = _task(thinker.facts, task, data, str(folder or "this model"))
+    chosen, template = _task(thinker.facts, task, data, words, str(folder or "this model"))
     source = chosen if data is None else Rows(test=_file(data))
     part = section.split if data is None else "test"
     return Subject(
@@ -98,20 +101,42 @@ def _chosen(kind: str, given: Mapping[str, Any]) -> Any:
         raise TacitError(f"{kind} {given['name']} cannot be used like this: {where}: {first['msg']}") from error
 
 
-def _task(facts: Mapping[str, Any], task: str | Task | None, data: Any, model: str) -> tuple[Task, Template]:
+def _task(
+    facts: Mapping[str, Any], task: str | Task | None, data: Any, words: Sequence[str], model: str
+) -> tuple[Task, Template]:
     if isinstance(task, Task):
         return task, task.template
-    if task is not None:
-        chosen = _chosen("task", {"name": task})
-        return chosen, chosen.template
-    if "task" in facts:
-        chosen = _chosen("task", facts["task"])
-        return chosen, template_of(facts) if "template" in facts else chosen.template
+    given = {"name": task} if task is not None else facts.get("task") or {}
+    changed = _changed(given, words)
+    if changed:
+        chosen = _chosen("task", changed)
+        own = task is None and "template" in facts and not any(word.startswith("task.template") for word in words)
+        return chosen, template_of(facts) if own else chosen.template
     if data is not None:
         return Rows(test=_file(data)), template_of(facts)
     raise TacitError(
         f"{model} does not say which task it was trained for; name one with --task (tacit ls tasks), or give --data FILE"
     )
+
+
+def _changed(given: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """A task's settings after words such as task.limit=10."""
+    said, faults = read_words(words)
+    layer = read_mapping({"task": dict(given)}) if given else {}
+    for path, setting in said.items():
+        if not path.startswith("task."):
+            raise TacitError(
+                f"{path} is no field of a task: words behind a run set its task, such as task.test=FILE; see --help"
+            )
+        put(layer, path, setting.value, setting.origin)
+    if faults:
+        raise TacitError(f"{faults[0].path}: {faults[0].sentence}")
+    changed = tree(layer).get("task", {})
+    if changed and "name" not in changed:
+        raise TacitError(
+            f"{words[0]} is a field of a task, and this model does not name one; name it with --task (tacit ls tasks)"
+        )
+    return changed
 
 
 def _file(data: str | Path) -> str:

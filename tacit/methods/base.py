@@ -5,8 +5,9 @@ it writes layouts, and the engine does the rest. Read in order, its methods are 
 stage, act, learn.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -191,23 +192,24 @@ class Method(Settings, ABC):
         """The numbers to log, from the parts of a loss after they were summed over micro-batches and processes."""
         return parts
 
+    def predict(self, thinker: "Thinker", rows: Sequence[Layout], batch: int) -> "Iterator[Tensor]":
+        """How likely every token of the vocabulary is, wherever a row has a learned token: for each row in turn, (n, V)
+        log-probabilities, one line for each of its learned tokens, from what stands before it (`tacit.layout.targets` names
+        the tokens). Everything that is measured teacher-forced asks here, so a method that predicts in a way of its own says
+        so here alone. It must give lines that sum to one, the same ones whatever the batch, and one row's at a time: those of
+        a whole data set would fill any memory. The model is in evaluation mode and no gradients are wanted."""
+        from tacit.evaluate.predicting import predict
+
+        return predict(thinker, rows, batch)
+
     def measure(self, thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples: int = 1) -> dict[str, float]:
         """What there is to say about texts, which ask nothing: means over the `places` where a token could be predicted. Here the
         negative log-likelihood in nats, of the plain text, as far as the model has positions."""
-        from tacit.batch import Batch
+        from tacit.evaluate.predicting import text_rows, token_nll
 
-        total, places, limit = 0.0, 0, thinker.limit
-        for start in range(0, len(encoded), batch):
-            rows = []
-            for one in encoded[start : start + batch]:
-                opening = question(one)
-                ids = one.answer if limit is None else one.answer[: limit - len(opening.ids)]
-                rows.append(Layout(opening, Segment("answer", ids, 1.0)))
-            part = Batch.of(rows, thinker.vocab).to(thinker.device)
-            if len(part.targets):
-                total += float(thinker.loss(part, 1.0).detach())
-                places += len(part.targets)
-        return {"nll": total / max(1, places), "places": float(places)}
+        rows = text_rows(encoded, thinker.limit)
+        told = [nll for row in token_nll(self, thinker, rows, batch) for nll in row]
+        return {"nll": math.fsum(told) / max(1, len(told)), "places": float(len(told))}
 
     def silent(self) -> bool:
         """Whether answers come behind silent steps: those of a prompt, or those that the model decides on itself."""

@@ -3,7 +3,7 @@
 Nothing tells the model what to think. A thought is drawn at every place; it was good if what came next became likelier.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.random import Generator
@@ -18,6 +18,8 @@ from tacit.quiet.roles import Roles
 from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tacit.quiet.model import QuietForCausalLM
     from tacit.quiet.thinking import Rule
     from tacit.thinker import Thinker
@@ -138,6 +140,12 @@ class Quiet(Method):
         return by_cell(parts)
 
     # -- measuring ------------------------------------------------------------------------------------------------------
+
+    def predict(self, thinker: "Thinker", rows: Sequence[Layout], batch: int) -> "Iterator[Tensor]":
+        raise ModelError(
+            "a model of method quiet draws several thoughts before every token, so it has no one distribution to give; texts "
+            "are measured with tacit eval, each token with tacit probe"
+        )
 
     def measure(self, thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples: int = 1) -> dict[str, float]:
         """See `tacit.quiet.measuring.measure`."""

@@ -135,9 +135,11 @@ class Eval(Settings):
     """Where answers are drawn: among so many of the likeliest tokens; 0 for all."""
     samples: Count = 1
     """Answers per question; accuracy is then their mean."""
-    check: Literal["generate", "verify"] = "generate"
+    check: Literal["generate", "verify", "likelihood", "aloud"] = "generate"
     """generate: every answer is decoded. verify: one read per question first, and only what the model would write otherwise is
-    decoded; the same answers, faster the more of them are right. Where answers are drawn, all are decoded."""
+    decoded; the same answers, faster the more of them are right. Where answers are drawn, all are decoded. likelihood: nothing is
+    decoded; how likely the right answer is, and the right one of those on offer. aloud: a model that was not trained to is asked
+    to write steps, at most max_tokens of them, and then for the answer."""
     choices: bool = False
     """Also say how often the right one of the answers that a question offers is the likelier one, where it offers any."""
     best_metric: str = "accuracy"

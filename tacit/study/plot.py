@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tacit.errors import TacitError
+from tacit.study.efficiency import draw_efficiency
 from tacit.study.figures import COLORS, FAINT, INK, figure, percent
 from tacit.study.runs import PREFIX, Run, find_runs
 from tacit.study.stages import last_evaluations, stage_name, stage_starts
@@ -24,6 +25,7 @@ def plot(place: str | Path) -> list[Path]:
     files = [file for run in runs for file in plot_run(run)]
     if len(runs) > 1:
         files += _together(runs, folder / FOLDER / "accuracy.png")
+        files += draw_efficiency(runs, folder / FOLDER / "examples.png")
     files += [draw(page, file.with_suffix(".png")) for file, page in pages(folder)]
     if not files:
         raise TacitError(f"{place} holds no run with metrics.jsonl and no result page of a claim: nothing to draw")

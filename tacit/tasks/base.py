@@ -28,6 +28,9 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 HELD_OUT: Mapping[Split, float] = {"valid": 1 / 16, "test": 1 / 16}
 FRUITLESS = 10_000
 
+ASKED = Template(question="Q: {question}\nA:", step=" {step}", cue="", answer=" {answer}")
+"""The words of published evaluations of models that were trained on text alone. In a recipe: `task.template: asked`."""
+
 
 class Grade(NamedTuple):
     """Whether an answer is right, what was read as the answer, and by which extractor."""
@@ -41,9 +44,14 @@ class Task(Settings, ABC):
     """Yields examples and grades answers. Subclasses are its recipes' fields."""
 
     template: Template = Template()
-    """The words around question, steps and answer."""
+    """The words around question, steps and answer; `asked` stands for Q: … A: …, as published evaluations have it."""
     extractor: str = "number@1"
     """How the answer is found in what the model wrote, and compared: a name of tacit.answers.EXTRACTORS."""
+
+    @field_validator("template", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return ASKED if value == "asked" else value
 
     @field_validator("extractor")
     @classmethod
@@ -68,8 +76,17 @@ class Task(Settings, ABC):
             gold = example.answer
         return Grade(found is not None and equal(self.extractor, found, gold), found, self.extractor)
 
-    def choices(self, example: Example) -> tuple[str, str] | None:
-        """The two answers a question offers, in an order that does not tell which is right; None for open questions."""
+    def choices(self, example: Example) -> Sequence[str] | None:
+        """The answers a question offers, in an order that does not tell which is right; None for open questions."""
+        return None
+
+    def in_words(self, example: Example) -> Sequence[Example] | None:
+        """Where a question shows its choices: the question without them, once with the words of each choice as its answer,
+        in their order. None where nothing is shown."""
+        return None
+
+    def alphabet(self) -> str | None:
+        """Characters that answers to open questions consist of, where these are a closed set, such as digits; None: any."""
         return None
 
     def kind(self, example: Example) -> str | None:

@@ -6,6 +6,7 @@
 | `icot` | a line `question||steps #### answer`, or an object with that line under `text`, or in two under `input`, `output` |
 | `gsm8k` | an object whose answer holds the solution, `<<a*b=c>>` marks and `#### answer` in it |
 | `text` | a document |
+| `choice` | a question with answers on offer, as in `tacit.tasks.offered` |
 """
 
 import re
@@ -19,9 +20,10 @@ from pydantic import Field
 from tacit.errors import DataError
 from tacit.example import Example, check_text, fault, from_row
 from tacit.settings import Settings
+from tacit.tasks.offered import offer_file, read_offers
 from tacit.tasks.sources import Documents, Raw, file_rows, text_documents
 
-Format = Literal["auto", "rows", "icot", "gsm8k", "text"]
+Format = Literal["auto", "rows", "icot", "gsm8k", "text", "choice"]
 EQUATION = re.compile(r"<<[^<>]*>>")
 DIGITS = re.compile(r"[\d\s+()*]+")
 
@@ -30,7 +32,7 @@ class Reading(Settings):
     """How rows are to be understood."""
 
     format: Format = "auto"
-    """rows, icot, gsm8k or text; auto looks at the first row."""
+    """rows, icot, gsm8k, text or choice; auto looks at the first row and takes none for a choice."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Where our fields are called something else: {question: input, answer: target}. Other columns are then dropped."""
     steps: Literal["equations", "sentences"] = "equations"
@@ -43,6 +45,8 @@ class Reading(Settings):
 
 def read_file(path: Path, reading: Reading, prefix: str = "") -> Iterator[Example]:
     """The examples of a local file."""
+    if reading.format == "choice":
+        return read_rows(offer_file(path), reading, prefix, str(path))
     rows = file_rows(path)
     if path.suffix not in (".json", ".jsonl", ".ndjson") and reading.format in ("auto", "text"):
         first = next(rows, None)
@@ -55,6 +59,10 @@ def read_file(path: Path, reading: Reading, prefix: str = "") -> Iterator[Exampl
 def read_rows(rows: Iterator[Raw], reading: Reading, prefix: str = "", name: str = "the data") -> Iterator[Example]:
     """The examples of raw rows; rows without an id are numbered behind `prefix`."""
     format, number, first = reading.format, 0, None
+    if format == "choice":
+        named = (raw._replace(row=_renamed(raw.row, reading.columns, raw.place)) for raw in rows)
+        yield from read_offers(named if reading.columns else rows, prefix)
+        return
     for number, (place, row) in enumerate(rows, 1):
         if reading.columns:
             row = _renamed(row, reading.columns, place)

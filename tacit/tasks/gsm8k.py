@@ -1,5 +1,6 @@
 """Grade-school word problems: GSM8K, and its augmented forms with equations (-Aug) or sentences (-Aug-NL) as steps."""
 
+import string
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
@@ -63,6 +64,9 @@ class Gsm8k(Task):
         if not rows:
             raise DataError(f"{path}: part, numeric_only and drop_negative leave no row of train")
         return rows
+
+    def alphabet(self) -> str:
+        return string.digits
 
     def _wanted(self, example: Example) -> bool:
         try:

@@ -27,6 +27,8 @@ class Rows(Task):
     """A file, a folder with train/valid/test files, or a hub id; empty if train, valid and test name files."""
     config: str | None = None
     """The configuration of a hub data set."""
+    revision: str | None = None
+    """Its branch, tag or commit."""
     train: str = ""
     """The train split: a file, or the name it has on the hub; empty finds it."""
     valid: str = ""
@@ -75,7 +77,7 @@ class Rows(Task):
 
     def _read(self, split: Split, source: str) -> Iterator[Example]:
         if self._on_hub():
-            rows = hub_rows(self.path, self.config, source, self.stream)
+            rows = hub_rows(self.path, self.config, source, self.stream, self.revision)
             return read_rows(rows, self.reading, f"{split}-", f"{self.path} {source}")
         return read_file(Path(source), self.reading, f"{split}-")
 
@@ -88,7 +90,7 @@ class Rows(Task):
         if not self.path:
             return given
         if self._on_hub():
-            names = hub_splits(self.path, self.config)
+            names = hub_splits(self.path, self.config, self.revision)
             for split, name in given.items():
                 if name not in names:
                     raise DataError(f"{self.path}: has no split {name!r} for {split}; it has {', '.join(names)}")

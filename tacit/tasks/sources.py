@@ -164,27 +164,31 @@ def is_hub_id(path: str) -> bool:
     return bool(re.fullmatch(r"[\w.-]+(/[\w.-]+)?", path)) and Path(path).suffix not in SUFFIXES
 
 
-def hub_splits(path: str, config: str | None) -> list[str]:
+def hub_splits(path: str, config: str | None, revision: str | None = None) -> list[str]:
     """The names of a hub data set's splits."""
     from datasets import get_dataset_split_names
 
     try:
-        return list(get_dataset_split_names(path, config))
+        return list(get_dataset_split_names(path, config, **_at(revision)))
     except Exception as error:
         raise _refused(path, config, error) from error
 
 
-def hub_rows(path: str, config: str | None, split: str, stream: bool) -> Iterator[Raw]:
+def hub_rows(path: str, config: str | None, split: str, stream: bool, revision: str | None = None) -> Iterator[Raw]:
     """The rows of a hub data set's split; streaming reads them as they are needed instead of downloading first."""
     from datasets import load_dataset
 
     name = f"{path}[{config}]" if config else path
     try:
-        rows = load_dataset(path, config, split=split, streaming=stream)
+        rows = load_dataset(path, config, split=split, streaming=stream, **_at(revision))
     except Exception as error:
         raise _refused(path, config, error) from error
     for number, row in enumerate(rows, 1):
         yield Raw(f"{name} {split}: row {number}", row)
+
+
+def _at(revision: str | None) -> dict[str, Any]:
+    return {"revision": revision} if revision else {}
 
 
 def _first_line(error: BaseException) -> str:

@@ -113,7 +113,7 @@ def _train(recipe: Recipe, resume: "Resume", time_limit: float | None, on_line: 
 def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
     """Answer and grade the split that the recipe evaluates on; the rows of the last time are in samples.jsonl. Texts are only
     read."""
-    from tacit.evaluate.split import evaluate_split
+    from tacit.evaluate import evaluate_questions
     from tacit.evaluate.texts import evaluate_texts
     from tacit.train.ranks import is_main
 
@@ -125,9 +125,7 @@ def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
         )
 
     def evaluate(thinker, stage: int | None, step: int) -> dict[str, float]:
-        report = evaluate_split(
-            thinker, recipe.method.settings, task, task.template, examples, settings, stage, choices=settings.choices
-        )
+        report = evaluate_questions(thinker, recipe.method.settings, task, task.template, examples, settings, stage)
         if is_main():
             report.write_rows(folder / "samples.jsonl")
         return report.metrics()

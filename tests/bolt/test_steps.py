@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from tacit.bolt import cost
-from tacit.bolt.finetune import at_least_one, majority, scores, seeds_of, tally
+from tacit.bolt.finetune import seeds_of, tally
 from tacit.bolt.pipeline import Pipeline
 from tacit.bolt.plots import curve, envelope, plot
 from tacit.cli import app
 from tacit.errors import TacitError
+from tacit.evaluate.votes import at_least_one, majority, scores
 from tacit.study.runs import Run
 
 KINDS = ("latent_thoughts", "raw_repeat", "raw_fresh", "wrap_baseline", "wrap_cot")

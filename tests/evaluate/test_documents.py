@@ -52,3 +52,25 @@ def test_a_long_document_is_read_as_far_as_the_model_goes():
 def test_without_documents_there_is_nothing_to_say():
     with pytest.raises(DataError, match="no documents"):
         evaluate_texts(thinker_of(), Cot(), Template(), [], Eval())
+
+
+def domains(*names):
+    return [Example(str(n), text=text, extra={"domain": name}) for n, (text, name) in enumerate(zip(TEXTS, names))]
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_likelihood_by_domain(batch):
+    thinker = thinker_of().double().eval()
+    found = evaluate_texts(thinker, Cot(), Template(bos=True), domains("seas", "hills", "seas"), Eval(batch=batch))
+    sea, hill, other = (by_hand(thinker, text, True) for text in TEXTS)
+    assert found["nll/seas"] == pytest.approx((sea[0] + other[0]) / (sea[1] + other[1]), rel=1e-9)
+    assert found["nll/hills"] == pytest.approx(hill[0] / hill[1], rel=1e-9)
+    plain = evaluate_texts(thinker, Cot(), Template(bos=True), EXAMPLES, Eval(batch=batch))
+    assert {name: found[name] for name in plain} == pytest.approx(plain, rel=1e-12)
+    assert set(found) - set(plain) == {"nll/seas", "nll/hills"}
+
+
+@pytest.mark.parametrize("wrong", [None, "", 7])
+def test_a_text_without_a_domain_among_others_is_refused(wrong):
+    with pytest.raises(DataError, match=r"1: domain: expected a name, got .*; name the domain of every text"):
+        evaluate_texts(thinker_of(), Cot(), Template(bos=True), domains("seas", wrong, "seas"), Eval())
