@@ -78,6 +78,8 @@ class Thinker(nn.Module):
     def logits(self, hidden: Tensor, said: Tensor) -> Tensor:
         """(N, H) -> (N, V). `said` (N,) are the ids of the columns themselves: behind a silent step only stop decisions
         are open, if this model decides them. Training, scoring and sampling all ask here, so they agree."""
+        if self.thinking.aside is not None and self.thinking.aside.ponder is not None:
+            return self.aside.pondering.mixed(hidden, self.door.head)
         if not self.thinking.confine:
             return self.door.head(hidden)
         deciding = ((said == self.vocab.open) | (said == self.vocab.latent))[:, None]

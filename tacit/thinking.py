@@ -40,6 +40,15 @@ class Cast(Settings):
         return role if role in self.own else "base"
 
 
+class Pondering(Settings):
+    """A recurrent cell that goes on with the last hidden state before it predicts."""
+
+    steps: int = Field(default=4, ge=1)
+    """At most so many steps for a token."""
+    halt: float = Field(default=0.5, gt=0, lt=1)
+    """The probability with which each of them is the last, at first."""
+
+
 class Aside(Settings):
     """What a language model learns besides, to think before its tokens."""
 
@@ -54,6 +63,8 @@ class Aside(Settings):
     """Which roles have weights of their own."""
     levels: int = Field(default=0, ge=0)
     """Strengths of the base model that thoughts are told, by a vector added to the opening mark; 0: they are told nothing."""
+    ponder: Pondering | None = None
+    """Steps in hidden states before every token, without words."""
 
 
 class Thinking(Settings):

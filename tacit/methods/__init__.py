@@ -17,5 +17,6 @@ METHODS: dict[str, object] = {
     "gaussian": "tacit.methods.gaussian:Gaussian",
     "quiet": "tacit.methods.quiet:Quiet",
     "quiet_star": "tacit.methods.quiet_star:QuietStar",
+    "ponder": "tacit.methods.ponder:Ponder",
     "unquiet": "tacit.methods.unquiet:Unquiet",
 }

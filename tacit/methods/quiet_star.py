@@ -177,8 +177,16 @@ class QuietStar(Method):
     # -- measuring ------------------------------------------------------------------------------------------------------
 
     def measure(self, thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples: int = 1) -> dict[str, float]:
-        """See `tacit.quiet.measuring.measure`; besides `base_nll`, what the text alone predicts."""
+        """See `tacit.quiet.measuring.measure`; besides `base_nll`, what the text alone predicts, and the arithmetic for each
+        token, with one thought (`flops_per_token`) and without (`base_flops_per_token`)."""
+        from tacit.evaluate.flops import reading_flops, thinking_flops
         from tacit.quiet.lm.measuring import look
         from tacit.quiet.measuring import summed
 
-        return summed(look(self, thinker, encoded, batch, samples))
+        lengths = [len(row.question) + len(row.answer) - 1 for row in encoded]
+        one = self.route()._replace(ahead=1)
+        costs = {
+            "flops_per_token": thinking_flops(thinker, lengths, one),
+            "base_flops_per_token": reading_flops(thinker, lengths),
+        }
+        return summed(look(self, thinker, encoded, batch, samples)) | costs

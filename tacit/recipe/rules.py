@@ -225,8 +225,8 @@ def absent(recipe: Recipe) -> Iterator[Conflict]:
             remedy = f"; train it first with tacit train {maker}" if maker else ""
             yield Conflict(f"{given} does not exist{remedy}", (path,))
     teacher = getattr(recipe.method.settings, "teacher", None)
-    waits = not isinstance(teacher, str) or recipe.run.after or not is_folder_name(teacher)
-    if not waits and not Path(teacher).expanduser().exists():
+    given = teacher if isinstance(teacher, str) and is_folder_name(teacher) and not recipe.run.after else None
+    if given is not None and not Path(given).expanduser().exists():
         yield Conflict(
             f"{teacher} does not exist; train it first, or set method.teacher to the folder of a run of quiet_star",
             ("method.teacher",),

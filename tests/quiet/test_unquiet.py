@@ -243,5 +243,5 @@ def test_from_recipe_to_recipe(tmp_path):
     assert Thinker.from_pretrained(run).thinking.aside is None
     (run / TEST).write_text(json.dumps(evaluate(run, split="test").summary()))
     assert f"{evaluate(run, split='test').metrics()['nll']:.4f} nats" in table([Run(run)])
-    with pytest.raises(FaultyRecipe, match=r"nowhere does not exist; train it first, or set method\.teacher"):
+    with pytest.raises(FaultyRecipe, match=r"nowhere does not exist; train it first, or set\s+method\.teacher"):
         tacit.train("quiet/fast-ntp-tiny", small | begins | {"method.teacher": "runs/nowhere"}, out=tmp_path / "no")
