@@ -7,7 +7,6 @@ plain model reads the same texts. Arithmetic alone makes that 17 times as much: 
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.harness import compare, main, row, timed
 

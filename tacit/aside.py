@@ -36,7 +36,7 @@ class AsideParts(nn.Module):
         self.cell = None
         if aside.ponder is not None:
             self.cell = PonderCell(door.width, aside.ponder).to(door.device, kept)
-        self.cast = aside.cast
+        self.speech, self.cast = aside.speech, aside.cast
         self.roles = nn.ModuleDict({role: Role(door, kind, aside.cast) for role, kind in aside.cast.own.items()})
         self._doors: dict[str, Door] = {}
         if aside.cast.base == "fixed":
@@ -46,6 +46,12 @@ class AsideParts(nn.Module):
         if self.scale is not None:
             marks = door.embed(torch.tensor([vocab.open, vocab.close], device=door.device)).detach()
             self.marks = nn.Parameter(marks.to(kept) / self.scale)
+
+    def banned(self, vocab: Vocab) -> Tensor | None:
+        """Tokens that are no thoughts."""
+        if not self.speech.words_only:
+            return None
+        return torch.tensor(sorted({*vocab.unwritten, vocab.eos, vocab.pad}), device=self.steps.device)
 
     def door(self, role: str, door: Door) -> Door:
         """The model as it is in a role. The same door every time, since it remembers what was found out about its body."""

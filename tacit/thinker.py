@@ -23,6 +23,7 @@ from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
     from tacit.evaluate.answering import Answer
+    from tacit.quiet.lm.speaking import Speaker
 
 
 class Thinker(nn.Module):
@@ -62,6 +63,14 @@ class Thinker(nn.Module):
             )
         return found
 
+    def speaker(self) -> "Speaker | None":
+        """Who thinks before every token that is written, if this model does."""
+        if not self.thinking.speaks:
+            return None
+        from tacit.quiet.lm.speaking import Speaker
+
+        return Speaker(self)
+
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
@@ -78,7 +87,7 @@ class Thinker(nn.Module):
     def logits(self, hidden: Tensor, said: Tensor) -> Tensor:
         """(N, H) -> (N, V). `said` (N,) are the ids of the columns themselves: behind a silent step only stop decisions
         are open, if this model decides them. Training, scoring and sampling all ask here, so they agree."""
-        if self.thinking.aside is not None and self.thinking.aside.ponder is not None:
+        if self.thinking.ponders:
             return self.aside.pondering.mixed(hidden, self.door.head)
         if not self.thinking.confine:
             return self.door.head(hidden)

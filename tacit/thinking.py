@@ -49,8 +49,40 @@ class Pondering(Settings):
     """The probability with which each of them is the last, at first."""
 
 
+class Speech(Settings):
+    """The thought before a token: what it consists of, and how it changes what is predicted."""
+
+    length: int = Field(default=8, ge=0)
+    """Tokens of a thought, its two marks not counted."""
+    reread: bool = False
+    """The token that a thought stands behind is read once more after the thought, so that what comes next is predicted from a
+    familiar token at a familiar position."""
+    reread_step: Literal[0, 1] = 0
+    """It then stands at its own position, or one further."""
+    apart: int | None = Field(default=None, ge=1)
+    """Thoughts stand at positions of their own, so many further than the text's. Left out: they follow their place, and what is
+    read behind them follows them."""
+    together: bool = False
+    """Thoughts see each other: the column t of a thought also sees those up to t of the thoughts with the same number behind
+    earlier places of the text; further ones are not yet known where all are drawn at once. A thought is still judged by its
+    own place alone. All columns of all thoughts are then compared with each other under one mask, so the cost grows with the
+    square of places × samples × length."""
+    one_mark: bool = False
+    """One token opens a thought and closes it."""
+    join: Literal["after", "add", "mix"] = "after"
+    """after: the prediction is what stands behind the thought. add: logits of the text alone are added to it. mix: a learned
+    gate goes from the text alone, where it starts, to what stands behind the thought."""
+    words_only: bool = True
+    """Thoughts consist of tokens that texts consist of."""
+    mixture: int = Field(default=1, ge=1)
+    """Thoughts before every token when the model is used: predictions are the mean of what stands behind them."""
+
+
 class Aside(Settings):
     """What a language model learns besides, to think before its tokens."""
+
+    speech: Speech = Speech()
+    """The thoughts."""
 
     mixer: bool = False
     """A learned gate between what the text alone predicts and what it predicts behind a thought."""
@@ -104,6 +136,16 @@ class Thinking(Settings):
     """Cap on the silent steps of one thought when the model decides itself; then </think> is forced."""
     aside: Aside | None = None
     """What is learned besides for thoughts before every token."""
+
+    @property
+    def ponders(self) -> bool:
+        """Whether steps in hidden states come before every token."""
+        return self.aside is not None and self.aside.ponder is not None
+
+    @property
+    def speaks(self) -> bool:
+        """Whether thoughts in words come before every token."""
+        return self.aside is not None and self.aside.ponder is None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Thinking":

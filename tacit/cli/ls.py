@@ -45,6 +45,7 @@ def listed(kind: Kind) -> Mapping[str, str]:
     from tacit.bench import benchmarks
     from tacit.methods import METHODS
     from tacit.recipe.sources import abouts
+    from tacit.registry import resolve
     from tacit.study.claims import CLAIMS
     from tacit.tasks import TASKS
 
@@ -52,7 +53,9 @@ def listed(kind: Kind) -> Mapping[str, str]:
         return abouts()
     if kind is Kind.bench:
         return benchmarks()
-    registry = {Kind.methods: METHODS, Kind.tasks: TASKS, Kind.claims: CLAIMS}[kind]
+    if kind is Kind.claims:
+        return {name: resolve(CLAIMS, name, "claim").expected for name in sorted(CLAIMS)}
+    registry = {Kind.methods: METHODS, Kind.tasks: TASKS}[kind]
     return {name: summary(target) for name, target in sorted(registry.items())}
 
 

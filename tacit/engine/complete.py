@@ -11,6 +11,7 @@ size, E embedding size.
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +22,16 @@ from tacit.engine.stream import Stream
 from tacit.errors import DataError
 from tacit.layout import Layout, Segment
 from tacit.vocab import Vocab
+
+
+class Before(NamedTuple):
+    """Thoughts before one token."""
+
+    samples: int
+    columns: int
+    """Of one thought, its marks and what is read behind it included."""
+    tokens: int
+    """Chosen for one thought."""
 
 
 @dataclass
@@ -36,6 +47,8 @@ class Completion:
     """The vectors fed back, those of the prompt's own latents first."""
     latents: int = 0
     """Silent steps taken, the prompt's included."""
+    before: "Before | None" = None
+    """What was thought before every token, where the model does that."""
     stopped: str = ""
     """Why it ended: `eos`, `stop` (a stop string) or `length`."""
     text: str = ""
@@ -169,6 +182,7 @@ class _Sampler:
         self.prompts = list(prompts)
         self.given = dict(enumerate(given))
         """Vectors for the silent steps of some prompts."""
+        self.speaker = thinker.speaker()
         self._check()
         self.heads = [self._head(p, self.given.get(i) is not None) for i, p in enumerate(self.prompts)]
         self.reader = PromptReader(thinker, self.heads)
@@ -179,15 +193,24 @@ class _Sampler:
         self.states = torch.empty(0)  # (B, S, H) of the last column
         self.source = thinker.thinking.source
 
+    @property
+    def limit(self) -> int | None:
+        """Positions that a row may come to."""
+        room = 0 if self.speaker is None else self.speaker.room
+        return None if self.door.limit is None else self.door.limit - room
+
     def _check(self) -> None:
         for i, prompt in enumerate(self.prompts):
             if len(prompt) == 0:
                 raise DataError(f"prompt {i} is empty: give it at least one token (a question, or <think>)")
             last = max(prompt.positions)
-            if self.door.limit is not None and last + 1 >= self.door.limit:
+            if self.limit is not None and last + 1 >= self.limit:
+                with_thoughts = (
+                    "" if self.speaker is None else f", {self.speaker.room} of them for the thought before a token"
+                )
                 raise DataError(
-                    f"prompt {i} ends at position {last} and this model has {self.door.limit}, so nothing can follow. "
-                    "Shorten it, or use a model with more positions"
+                    f"prompt {i} ends at position {last} and this model has {self.door.limit}{with_thoughts}, so nothing can "
+                    "follow. Shorten it, or use a model with more positions"
                 )
 
     def _head(self, layout: Layout, given: bool) -> Head:
@@ -233,10 +256,11 @@ class _Sampler:
         chance = self.chances[index]
         given = self.given.get(index)
         at = head.positions[-1]
+        before = None if self.speaker is None else self.speaker.before
         row = _Row(
             index,
             self.samplings[index],
-            Completion(layout),
+            Completion(layout, before=before),
             rest,
             at,
             head.ids[-1],
@@ -298,9 +322,13 @@ class _Sampler:
     def _ask(self, asking: list[int], tokens: list[int]) -> None:
         rows = [self.rows[slot] for slot in asking]
         whole = len(asking) == len(self.rows)
-        states = self.states if whole else self.states[torch.tensor(asking, device=self.device)]
-        said = torch.tensor([row.last for row in rows], device=self.device)
-        logits = self.thinker.logits(states[:, 0], said)
+        if self.speaker is not None:
+            logits = self._thought(asking)
+            logits = logits if whole else logits[torch.tensor(asking, device=self.device)]
+        else:
+            states = self.states if whole else self.states[torch.tensor(asking, device=self.device)]
+            said = torch.tensor([row.last for row in rows], device=self.device)
+            logits = self.thinker.logits(states[:, 0], said)
         for slot, row, token, logprob in zip(asking, rows, *self._draw(rows, logits)):
             if token == self.vocab.latent and row.span >= self.thinker.thinking.max_latents:
                 token, logprob = self.vocab.close, 0.0  # the cap decided, not the model
@@ -310,6 +338,16 @@ class _Sampler:
                 row.done.logprobs.append(logprob)
             tokens[slot] = token
             self._took(row, token, True)
+
+    def _thought(self, asking: list[int]) -> Tensor:
+        """(B, V) what is expected behind a thought in every row; those that do not ask think along, for nothing."""
+        assert self.stream is not None and self.speaker is not None
+        chance = torch.full((len(self.rows), self.speaker.chances), 0.5, dtype=torch.float64)
+        for slot in asking:
+            row = self.rows[slot]
+            chance[slot] = torch.tensor([next(row.chance) for _ in range(self.speaker.chances)], dtype=torch.float64)
+        ids = [[*row.done.prompt.ids, *row.done.ids] for row in self.rows]
+        return self.speaker.next(self.stream, self.states[:, 0], ids, chance.to(self.device))
 
     def _draw(self, rows: list[_Row], logits: Tensor) -> tuple[list[int], list[float]]:
         """Rows that are sampled the same way are drawn together."""
@@ -335,7 +373,7 @@ class _Sampler:
         row.span = row.span + 1 if step else 0
         row.done.latents += step
         if sampled:
-            row.count(token, self.vocab, self.door.limit)
+            row.count(token, self.vocab, self.limit)
             self._show(row, token)
 
     def _show(self, row: _Row, token: int) -> None:

@@ -88,6 +88,10 @@ class Prefix:
         out = query.new_empty(B * H, C, M, values.shape[-1])
         top, total = query.new_empty(2, B * H, C, M, 1)
         for block in self.blocks(B * H, M):
+            if block.keys.start == block.keys.stop:  # the window has left the text behind
+                out[:, block.cells], total[:, block.cells] = 0.0, 0.0
+                top[:, block.cells] = torch.finfo(top.dtype).min
+                continue
             scores = torch.bmm(flat[:, block.cells].flatten(1, 2), keys[:, block.keys].transpose(1, 2))
             self.hide(scores, block, H)
             shape = (B * H, -1, M, 1)
@@ -109,6 +113,9 @@ class Prefix:
         found = torch.empty_like(flat)
         for_keys, for_values = torch.zeros_like(keys), torch.zeros_like(values)
         for block in self.blocks(B * H, M):
+            if block.keys.start == block.keys.stop:
+                found[:, block.cells] = 0.0
+                continue
             mine, theirs, log, centre = (each[:, block.cells].flatten(1, 2) for each in (flat, steep, level, middle))
             k, v = keys[:, block.keys], values[:, block.keys]
             weight = self.hide(torch.baddbmm(log, mine, k.transpose(1, 2), beta=-1), block, H).exp_()

@@ -58,16 +58,18 @@ class RecurrentStream:
         return self._with(self.state[rows], self.positions[rows], [h[rows] for h in self.history])
 
     def join(self, other: "RecurrentStream", rows: Tensor | None = None) -> "RecurrentStream":
-        """The past of a joined row is its state alone, so nothing before the join can be branched from."""
+        """The past of a joined row is its state alone, so only its last column can be branched from."""
         assert self.state is not None and other.state is not None
         last, theirs = self.positions[:, -1:], other.positions[:, -1:]
         if rows is None:
-            return self._with(torch.cat([self.state, other.state]), torch.cat([last, theirs]), [])
-        return self._with(self.state.index_copy(0, rows, other.state), last.index_copy(0, rows, theirs), [])
+            state, positions = torch.cat([self.state, other.state]), torch.cat([last, theirs])
+        else:
+            state, positions = self.state.index_copy(0, rows, other.state), last.index_copy(0, rows, theirs)
+        return self._with(state, positions, [state[:, None]])
 
     def trim(self) -> None:
-        self.history.clear()
-        self.positions = self.positions[:, -1:]
+        assert self.state is not None
+        self.history, self.positions = [self.state[:, None]], self.positions[:, -1:]
 
 
 class RecurrentBranch:

@@ -12,14 +12,15 @@ from tacit.engine.complete import Completion
 from tacit.layout import Layout
 from tacit.vocab import Vocab
 
-SILENT, FILLER, WRITTEN = "silent", "filler", "written"
+SILENT, FILLER, WRITTEN, BEFORE = "silent", "filler", "written", "before"
 
 
 class Thought(NamedTuple):
     """One stretch of thinking."""
 
     kind: str
-    """`silent` (a state fed back, or a pause in its place), `filler` (ordinary tokens that say nothing) or `written`."""
+    """`silent` (a state fed back, or a pause in its place), `filler` (ordinary tokens that say nothing), `written`, or `before`
+    (in front of every token of the answer, all of it together)."""
     length: int
 
 
@@ -43,7 +44,7 @@ class Account(NamedTuple):
 
     @property
     def thought_tokens(self) -> int:
-        return self.columns(WRITTEN)
+        return self.columns(WRITTEN, BEFORE)
 
     @property
     def reasoning_tokens(self) -> int:
@@ -61,6 +62,8 @@ def account(done: Completion, cue: Sequence[int], vocab: Vocab) -> Account:
     steps = end - len(cue) if end else 0
     if steps:
         thoughts.append(Thought(WRITTEN, steps))
+    if done.before is not None:
+        thoughts.append(Thought(BEFORE, len(done.ids) * done.before.samples * done.before.tokens))
     ids = [*done.prompt.ids, *done.ids]
     asked = any(segment.name == "cue" for segment in done.prompt.segments)
     return Account(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 
-from tacit.engine.complete import Completion
+from tacit.engine.complete import Before, Completion
 from tacit.layout import IGNORE, Layout
 from tacit.vocab import Vocab
 
@@ -40,8 +40,10 @@ def price(thinker) -> Price:
     body = sum(p.numel() for p in door.body.parameters() if p.ndim == 2 and id(p) not in looked_up)
     head = _weights(door.model.get_output_embeddings())
     chosen = 2 * head
-    if (ponder := thinker.thinking.aside and thinker.thinking.aside.ponder) is not None:
-        chosen = ponder.steps * (2 * head + step_flops(thinker))  # a token is chosen from the mixture of all steps
+    if thinker.thinking.ponders:
+        chosen = thinker.aside.pondering.steps * (
+            2 * head + step_flops(thinker)
+        )  # a token is chosen from the mixture of all steps
     soft = thinker.thinking.feedback in ("soft", "sre")
     fed_back = _weights(thinker.feedback) + (head + thinker.vocabulary * door.embedding_width if soft else 0)
     return Price(2 * body, 0 if door.recurrent else 4 * _attention_width(door), chosen, 2 * fed_back)
@@ -112,7 +114,18 @@ def work(done: Completion, vocab: Vocab) -> Work:
         seen += width
         pairs += width * seen
         forwards += 1
-    return Work(forwards, seen, pairs, len(done.ids), done.latents)
+    plain = Work(forwards, seen, pairs, len(done.ids), done.latents)
+    return plain if done.before is None else plain.plus(_thoughts_work(done, done.before))
+
+
+def _thoughts_work(done: Completion, before: Before) -> Work:
+    """Thoughts before every token, each of which sees the text so far and itself."""
+    samples, columns, tokens = before
+    texts = sum(len(done.prompt) + place for place in range(len(done.ids)))
+    many = samples * len(done.ids)
+    pairs = samples * texts * columns + many * columns * (columns + 1) // 2
+    reads = max(1, tokens + 1) * len(done.ids)
+    return Work(reads, many * columns, pairs, many * (tokens + 1) - len(done.ids), 0)
 
 
 def reading_work(layout: Layout, thinker) -> Work:

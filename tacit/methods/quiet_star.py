@@ -4,7 +4,7 @@ Nothing tells the model what to think. Behind every place, or some of them, thou
 those that made what comes next likelier than the others did become likelier themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.random import Generator
@@ -14,9 +14,8 @@ from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import IGNORE, Layout
 from tacit.methods.base import Lesson, Loss, Method, question, text_or_answer
-from tacit.quiet.goal import Objective
-from tacit.quiet.lm.route import Route
-from tacit.thinking import Aside, Cast, Thinking
+from tacit.quiet.goal import Objective, by_cell
+from tacit.thinking import Aside, Cast, Speech, Thinking
 from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -25,35 +24,15 @@ if TYPE_CHECKING:
     from tacit.thinker import Thinker
 
 
-class QuietStar(Method):
+class QuietStar(Speech, Method):
     """Thoughts of one length behind the places of a text."""
 
     objective: Objective = Objective()
     """What predictions and thoughts learn."""
     samples: int = Field(default=2, ge=1)
     """Thoughts of every place."""
-    length: int = Field(default=8, ge=0)
-    """Tokens of a thought, its two marks not counted."""
     ahead: int = Field(default=1, ge=1)
     """Tokens of the text that are predicted behind a thought."""
-    reread: bool = False
-    """The token that a thought stands behind is read once more after the thought, so that what comes next is predicted from a
-    familiar token at a familiar position."""
-    reread_step: Literal[0, 1] = 0
-    """It then stands at its own position, or one further."""
-    apart: int | None = Field(default=None, ge=1)
-    """Thoughts stand at positions of their own, so many further than the text's. Left out: they follow their place, and what is
-    read behind them follows them."""
-    join: Literal["after", "add", "mix"] = "after"
-    """after: the prediction is what stands behind the thought. add: logits of the text alone are added to it. mix: a learned
-    gate goes from the text alone, where it starts, to what stands behind the thought."""
-    together: bool = False
-    """Thoughts see each other: the column t of a thought also sees those up to t of the thoughts with the same number behind
-    earlier places of the text; further ones are not yet known where all are drawn at once. A thought is still judged by its
-    own place alone. All columns of all thoughts are then compared with each other under one mask, so the cost grows with the
-    square of places × samples × length."""
-    one_mark: bool = False
-    """One token opens a thought and closes it."""
     marks_scale: float | None = Field(default=None, gt=0)
     """The two marks have vectors of their own, which take steps so many times larger than other weights. Left out: they are
     tokens like others."""
@@ -75,8 +54,6 @@ class QuietStar(Method):
     """even: all places are equally likely. entropy: likelier where it is less certain what comes next."""
     again: bool = False
     """Draw thoughts without gradients and read them again in one go: the same numbers for more arithmetic and fewer launches."""
-    words_only: bool = True
-    """Thoughts consist of tokens that texts consist of."""
 
     @model_validator(mode="after")
     def _goes_together(self) -> "QuietStar":
@@ -113,6 +90,7 @@ class QuietStar(Method):
 
     def thinking(self) -> Thinking:
         aside = Aside(
+            speech=Speech(**{name: getattr(self, name) for name in Speech.model_fields}),
             mixer=self.join == "mix",
             mixer_width=self.mixer_width,
             marks_scale=self.marks_scale,
@@ -120,18 +98,6 @@ class QuietStar(Method):
             levels=len(self.strengths),
         )
         return Thinking(aside=aside)
-
-    def route(self) -> Route:
-        return Route(self.length, self.ahead, self.reread, self.reread_step, self.one_mark, self.apart, self.together)
-
-    def banned(self, thinker: "Thinker") -> "Tensor | None":
-        """Tokens that are no thoughts."""
-        import torch
-
-        if not self.words_only:
-            return None
-        vocab = thinker.vocab
-        return torch.tensor(sorted({*vocab.unwritten, vocab.eos, vocab.pad}), device=thinker.device)
 
     # -- rows -----------------------------------------------------------------------------------------------------------
 
@@ -167,12 +133,14 @@ class QuietStar(Method):
         """`nll` and `policy` are the two losses, `advantage` the root of the mean square of advantages, `entropy` that of a
         choice in nats, `base_nll` what the text alone predicts, `echo` the loss of the closing mark."""
         parts = dict(parts)
-        cells, read = max(1.0, parts.pop("cells")), max(1.0, parts.pop("tokens_read", 1.0))
-        base = parts.pop("base_nll", None)
-        told = {name: value / cells for name, value in parts.items()}
-        if "advantage" in told:
-            told["advantage"] = max(0.0, told["advantage"]) ** 0.5
-        return told if base is None else told | {"base_nll": base / read}
+        base, read = parts.pop("base_nll", None), parts.pop("tokens_read", 1.0)
+        told = by_cell(parts)
+        return told if base is None else told | {"base_nll": base / max(1.0, read)}
+
+    def predict(self, thinker: "Thinker", rows: Sequence[Layout], batch: int) -> "Iterator[Tensor]":
+        from tacit.quiet.lm.speaking import Speaker
+
+        return Speaker(thinker).predict(rows, batch)
 
     # -- measuring ------------------------------------------------------------------------------------------------------
 
@@ -181,12 +149,12 @@ class QuietStar(Method):
         token, with one thought (`flops_per_token`) and without (`base_flops_per_token`)."""
         from tacit.evaluate.flops import reading_flops, thinking_flops
         from tacit.quiet.lm.measuring import look
+        from tacit.quiet.lm.route import Route
         from tacit.quiet.measuring import summed
 
         lengths = [len(row.question) + len(row.answer) - 1 for row in encoded]
-        one = self.route()._replace(ahead=1)
         costs = {
-            "flops_per_token": thinking_flops(thinker, lengths, one),
+            "flops_per_token": thinking_flops(thinker, lengths, Route.of(self)),
             "base_flops_per_token": reading_flops(thinker, lengths),
         }
         return summed(look(self, thinker, encoded, batch, samples)) | costs

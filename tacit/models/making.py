@@ -19,7 +19,7 @@ from tacit.models.tokenizers import bpe_tokenizer, character_tokenizer, check_ro
 from tacit.models.tokens import THOUGHT, add_tokens, token_ids, with_tokens
 from tacit.models.wrapped import words_of
 from tacit.thinker import Thinker
-from tacit.thinking import Thinking
+from tacit.thinking import Speech, Thinking
 from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -124,14 +124,15 @@ def _from_weights(model: Any, thinking: Thinking, tokens: Sequence[str], precisi
     if model.lora is not None:
         base = add_lora(base, model.lora, _trained_rows(vocab, tokenizer, model), model.revision)
     thinker = Thinker(base, tokenizer, vocab, thinking)
-    parts = ("feedback", "aside")
-    if (
-        facts is not None
-        and not model.fresh
-        and all(getattr(facts["thinking"], p) == getattr(thinking, p) for p in parts)
-    ):
+    if facts is not None and not model.fresh and _same_parts(facts["thinking"], thinking):
         load_parts(thinker, place, model.revision)
     return thinker
+
+
+def _same_parts(one: Thinking, other: Thinking) -> bool:
+    """Whether the learned parts of two ways of thinking are alike; how long thoughts are is no part of them."""
+    asides = [aside and aside.model_copy(update={"speech": Speech()}) for aside in (one.aside, other.aside)]
+    return one.feedback == other.feedback and asides[0] == asides[1]
 
 
 def _trained_rows(vocab: Vocab, tokenizer: Any, model: Any) -> list[int]:

@@ -73,5 +73,5 @@ def by_cell(parts: Mapping[str, float]) -> dict[str, float]:
     cells = max(1.0, parts["cells"])
     told = {name: value / cells for name, value in parts.items() if name != "cells"}
     if "advantage" in told:
-        told["advantage"] = told["advantage"] ** 0.5
+        told["advantage"] = max(0.0, told["advantage"]) ** 0.5
     return told

@@ -28,9 +28,9 @@ def curves(runs: Sequence[Run]) -> dict[str, dict[int, list[dict[str, Any]]]]:
 
 def draw_efficiency(runs: Sequence[Run], file: Path) -> list[Path]:
     """Accuracy, and where it was measured the likelihood of answers, against the number of examples; a curve for each method,
-    through the means of its runs. Nothing where all runs have as many."""
-    found = curves(runs)
-    if len({count for counts in found.values() for count in counts}) < 2:
+    through the means of its runs. Nothing where no method had several."""
+    found = {method: counts for method, counts in curves(runs).items() if len(counts) > 1}
+    if not found:
         return []
     every = [line for counts in found.values() for lines in counts.values() for line in lines]
     panels = [

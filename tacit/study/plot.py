@@ -7,6 +7,7 @@ from typing import Any
 from tacit.errors import TacitError
 from tacit.study.efficiency import draw_efficiency
 from tacit.study.figures import COLORS, FAINT, INK, figure, percent
+from tacit.study.policy import draw_lengths, draw_policy, has_policy, kinds
 from tacit.study.runs import PREFIX, Run, find_runs
 from tacit.study.stages import last_evaluations, stage_name, stage_starts
 from tacit.study.story import draw_places, draw_story, has_places, has_story
@@ -26,6 +27,8 @@ def plot(place: str | Path) -> list[Path]:
     if len(runs) > 1:
         files += _together(runs, folder / FOLDER / "accuracy.png")
         files += draw_efficiency(runs, folder / FOLDER / "examples.png")
+        thinking = [run for run in runs if kinds(run)]
+        files += [draw_lengths(thinking, folder / FOLDER / "lengths.png")] if len(thinking) > 1 else []
     files += [draw(page, file.with_suffix(".png")) for file, page in pages(folder)]
     if not files:
         raise TacitError(f"{place} holds no run with metrics.jsonl and no result page of a claim: nothing to draw")
@@ -33,8 +36,8 @@ def plot(place: str | Path) -> list[Path]:
 
 
 def plot_run(run: Run) -> list[Path]:
-    """The story of a curriculum, loss and learning rate, accuracy by step, by stage and by place: what the run's metrics hold
-    of these."""
+    """The story of a curriculum, loss and learning rate, accuracy by step, by stage and by place, what a policy earns, how long
+    thoughts are: what the run's metrics hold of these."""
     folder, files = run.folder / FOLDER, []
     if has_story(run):
         files.append(draw_story(run, folder / "story.png"))
@@ -46,6 +49,10 @@ def plot_run(run: Run) -> list[Path]:
         files.append(_stages(run, folder / "stages.png"))
     if has_places(run):
         files.append(draw_places(run, folder / "places.png"))
+    if has_policy(run):
+        files.append(draw_policy(run, folder / "policy.png"))
+    if kinds(run):
+        files.append(draw_lengths([run], folder / "lengths.png"))
     return files
 
 

@@ -61,6 +61,7 @@ CASES = {
     "many columns": Case(MIXED, (3, 1, 2), align="right"),
     "one, then many": Case(MIXED, (1, 1, 2, 1, 4), align="right"),
     "all at once": Case(IN_ORDER, (7,), align="right"),
+    "out of the window": Case([[3], [4], [1]], (9, 1, 1), SHORT),
     "positions of their own": Case([[0, 3, 8]] * 3, (1, 2), SHORT, shift=40),
 }
 

@@ -115,7 +115,7 @@ def one_thought(thinker, method: QuietStar, ids: list[int], i: int, tokens: list
         positions += range(first, first + method.ahead - 1)
     thinking, states = (alone(thinker, column, positions, marks, role) for role in ("reasoner", "interpreter"))
     heads = thinker.door.head(thinking[i + 1 : i + 1 + R])
-    banned = method.banned(thinker)
+    banned = thinker.aside.banned(thinker.vocab)
     told = heads.index_fill(-1, banned, float("-inf")) / method.choice_temperature
     told = told.log_softmax(-1)
     logp = sum((told[n, token] for n, token in enumerate(tokens)), torch.zeros(()).double())
@@ -176,7 +176,14 @@ def drawn(thinker, method: QuietStar, given: Lesson):
         text = read_text(thinker, view.ids, method.ahead, "reasoner")
         at = torch.arange(text.hidden.shape[1]).expand(len(view.ids), -1)
         chance = numbers(given, THOUGHTS, method.samples, max(1, method.length))
-        return think(thinker, text, at, method.samples, method.route(), Drawing(chance, method.banned(thinker)))
+        return think(
+            thinker,
+            text,
+            at,
+            method.samples,
+            Route.of(method, method.ahead),
+            Drawing(chance, thinker.aside.banned(thinker.vocab)),
+        )
 
 
 def gradients(thinker, loss: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -256,12 +263,28 @@ def test_drawing_is_teacher_forcing(family):
     text = read_text(thinker, given.views["main"].ids, 2)
     at = torch.arange(text.hidden.shape[1]).expand(2, -1)
     chance = numbers(given, THOUGHTS, 3, 4)
-    once = think(thinker, text, at, 3, method.route(), Drawing(chance, method.banned(thinker)))
-    twice = reread(thinker, text, at, once.tokens, method.route(), Drawing(chance, method.banned(thinker)))
+    once = think(
+        thinker, text, at, 3, Route.of(method, method.ahead), Drawing(chance, thinker.aside.banned(thinker.vocab))
+    )
+    twice = reread(
+        thinker,
+        text,
+        at,
+        once.tokens,
+        Route.of(method, method.ahead),
+        Drawing(chance, thinker.aside.banned(thinker.vocab)),
+    )
     for name in ("logp", "entropy", "states", "closed"):
         assert float((getattr(once, name) - getattr(twice, name)).detach().abs().max()) < 1e-6
     assert not torch.equal(once.tokens[:, :, 0], once.tokens[:, :, 1])
-    stale = reread(thinker, text, at, once.tokens.roll(1, 1), method.route(), Drawing(chance, method.banned(thinker)))
+    stale = reread(
+        thinker,
+        text,
+        at,
+        once.tokens.roll(1, 1),
+        Route.of(method, method.ahead),
+        Drawing(chance, thinker.aside.banned(thinker.vocab)),
+    )
     assert float((once.logp - stale.logp).detach().abs().max()) > 1e-4  # the twin
 
 
@@ -308,10 +331,10 @@ def test_what_is_banned_is_never_thought():
     method = QuietStar(samples=8, length=4)
     thinker = thinker_of("gpt2", method)
     given = lesson(thinker, method)
-    banned = set(method.banned(thinker).tolist())
+    banned = set(thinker.aside.banned(thinker.vocab).tolist())
     assert banned.isdisjoint(drawn(thinker, method, given).tokens.flatten().tolist())
     free = QuietStar(samples=8, length=4, words_only=False)
-    assert not banned.isdisjoint(drawn(thinker, free, given).tokens.flatten().tolist())
+    assert not banned.isdisjoint(drawn(thinker_of("gpt2", free), free, given).tokens.flatten().tolist())
 
 
 def test_nothing_is_learned_of_thinking_with_weight_zero():

@@ -1,15 +1,21 @@
 """Thoughts that see each other: all that is thought behind a text, in one long row of the plain model under a mask written out
 column by column, has the same numbers and gradients."""
 
+import copy
 from typing import NamedTuple
+from zlib import crc32
 
+import numpy as np
 import pytest
 import torch
 from test_quiet_star_exact import drawn, fast, gradients, lesson, rows_of, slow_loss, summed_up, thinker_of
 
 from tacit.engine import masks
+from tacit.engine.sampling import Sampling
 from tacit.errors import ModelError
+from tacit.layout import Layout, Segment
 from tacit.methods.quiet_star import QuietStar
+from tacit.quiet.lm.route import Route
 from tacit.quiet.lm.walk import Drawing, read_text, reread, think
 from tacit.quiet.texts import THOUGHTS, numbers
 
@@ -78,7 +84,7 @@ def long_row(thinker, method: QuietStar, ids: list[int], thoughts: list[list[lis
 
 def told(thinker, method: QuietStar, ids, i: int, tokens, states, mine):
     R = len(tokens)
-    logits = thinker.door.head(mine[:R]).index_fill(-1, method.banned(thinker), float("-inf"))
+    logits = thinker.door.head(mine[:R]).index_fill(-1, thinker.aside.banned(thinker.vocab), float("-inf"))
     chosen = (logits / method.choice_temperature).log_softmax(-1)
     logp = sum((chosen[n, token] for n, token in enumerate(tokens)), torch.zeros(()).double())
     ahead = mine[-method.ahead :]
@@ -144,7 +150,14 @@ def test_another_mask_is_seen(name, monkeypatch):
     monkeypatch.setattr(masks, "branched", wrong)
     text = read_text(thinker, given.views["main"].ids)
     at = torch.arange(text.hidden.shape[1]).expand(2, -1)
-    again = reread(thinker, text, at, tokens.tokens, method.route(), Drawing(banned=method.banned(thinker)))
+    again = reread(
+        thinker,
+        text,
+        at,
+        tokens.tokens,
+        Route.of(method, method.ahead),
+        Drawing(banned=thinker.aside.banned(thinker.vocab)),
+    )
     assert float((again.states - tokens.states).detach().abs().max()) > 1e-3
 
 
@@ -164,8 +177,8 @@ def test_the_first_place_has_nobody_to_see():
     seen = drawn(thinker, method, given)
     text = read_text(thinker, given.views["main"].ids)
     at = torch.arange(text.hidden.shape[1]).expand(2, -1)
-    private = method.route()._replace(together=False)
-    apart = reread(thinker, text, at, seen.tokens, private, Drawing(banned=method.banned(thinker)))
+    private = Route.of(method, method.ahead)._replace(together=False)
+    apart = reread(thinker, text, at, seen.tokens, private, Drawing(banned=thinker.aside.banned(thinker.vocab)))
     gap = (apart.states - seen.states).detach().abs().amax((0, 2, 3, 4))
     assert float(gap[0]) < 1e-12 and float(gap[1]) > 1e-4
 
@@ -181,12 +194,12 @@ def test_drawing_together_is_teacher_forcing(places):
     if places:
         at = torch.tensor([[0, 2, 2], [1, 1, 3]])  # the same place twice: neither sees the other
         chance = chance.gather(1, at[..., None, None].expand(-1, -1, 3, 4))
-    drawing = Drawing(chance, method.banned(thinker))
-    once = think(thinker, text, at, 3, method.route(), drawing)
-    twice = reread(thinker, text, at, once.tokens, method.route(), drawing)
+    drawing = Drawing(chance, thinker.aside.banned(thinker.vocab))
+    once = think(thinker, text, at, 3, Route.of(method, method.ahead), drawing)
+    twice = reread(thinker, text, at, once.tokens, Route.of(method, method.ahead), drawing)
     for name in ("logp", "entropy", "states", "closed"):
         assert float((getattr(once, name) - getattr(twice, name)).detach().abs().max()) < 1e-10
-    stale = reread(thinker, text, at, once.tokens.roll(1, 0), method.route(), drawing)
+    stale = reread(thinker, text, at, once.tokens.roll(1, 0), Route.of(method, method.ahead), drawing)
     assert float((once.logp - stale.logp).detach().abs().max()) > 1e-4  # the twin
 
 
@@ -196,3 +209,40 @@ def test_a_recurrent_model_is_refused():
     given = lesson(thinker, method)
     with pytest.raises(ModelError, match=r"set method\.together: false"):
         method.loss(thinker, given, given.counts())
+
+
+@pytest.mark.parametrize("mixture", [1, 2])
+def test_scored_as_in_one_long_row(mixture):
+    """What is predicted of some tokens of a row, behind thoughts at all places before them; the batch does not matter."""
+    method = QuietStar(samples=2, length=3, reread=True, together=True, mixture=mixture)
+    thinker = thinker_of("gpt2", method).eval()
+    rows = [
+        Layout(Segment("question", ids[:3]), Segment("answer", ids[3:], 1.0))
+        for ids in ([0, 1, 2, 3, 4, 5], [5, 3, 1, 0])
+    ]
+    found = list(method.predict(thinker, rows, 2))
+    apart = QuietStar(samples=2, length=3, reread=True, mixture=mixture)
+    for row, told in zip(rows, found):
+        ids = row.ids
+        chance = [np.random.default_rng(crc32(np.asarray(ids[: i + 1]).tobytes())) for i in range(len(ids))]
+        drawn_by = torch.from_numpy(np.stack([one.random(3 * mixture, dtype=np.float32) for one in chance]))[None]
+        text = read_text(thinker, torch.tensor([ids]))
+        at = torch.arange(len(ids) - 1)[None]
+        drawing = Drawing(drawn_by[:, :-1].unflatten(-1, (mixture, 3)), thinker.aside.banned(thinker.vocab))
+        tokens = think(thinker, text, at, mixture, Route.of(method), drawing).tokens
+        likely = [like for _, like, _ in long_row(thinker, method, ids, tokens[0].tolist())]
+        likely = torch.stack(likely).view(-1, mixture).logsumexp(1)[2:] - np.log(mixture)
+        ours = told.gather(1, torch.tensor(ids[3:])[:, None])[:, 0]
+        assert float((ours - likely).detach().abs().max()) < 1e-10
+        [alone] = method.predict(thinker, [row], 1)
+        assert float((alone - told).abs().max()) < 1e-12
+        [private] = QuietStar.predict(apart, _speaking_apart(thinker), [row], 1)
+        assert float((private - told).abs().max()) > 1e-4  # the twin
+    with pytest.raises(ModelError, match=r"train with method\.together: false to write"):
+        thinker.complete([Layout(Segment("question", [0, 1]))], Sampling(max_tokens=1))
+
+
+def _speaking_apart(thinker):
+    other = copy.deepcopy(thinker)
+    other.aside.speech = other.aside.speech.model_copy(update={"together": False})
+    return other

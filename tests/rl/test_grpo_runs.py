@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 import toys
+from pairs import become_one_of_two, fork_two
 from pydantic import ValidationError
 
 from tacit.errors import DataError, TacitError
@@ -127,6 +128,27 @@ def test_several_updates_of_one_steps_answers(tmp_path, monkeypatch, parts, pass
     assert seen[parts:] == ["update"] * (parts * passes)
     [line] = lines(tmp_path / "run")
     assert (line["off_policy"] > 1e-6) is (parts * passes > 1)
+
+
+def one_of_two(rank, port, folder, circumstances):
+    become_one_of_two(rank, port)
+    with pytest.MonkeyPatch.context() as patch:
+        circumstances(patch)
+        done = trained(folder / "run", recipe({"parts": 2, "passes": 2}, steps=2, lr=1e-3, batch=8))
+    torch.save(done, folder / f"weights-{rank}")
+    torch.distributed.destroy_process_group()
+
+
+def test_several_updates_of_two_processes_are_those_of_one(tmp_path):
+    """Each process answers its own questions, and every one of the four updates is of both: the same questions as in one
+    process, since these share a part evenly. The twin: answers that belong to a place in a process's rows."""
+    alone = trained(tmp_path / "alone", recipe({"parts": 2, "passes": 2}, steps=2, lr=1e-3, batch=8))
+    for name, circumstances in (("right", lambda patch: None), ("wrong", by_place)):
+        (tmp_path / name).mkdir()
+        fork_two(one_of_two, tmp_path / name, circumstances)
+        first, second = (torch.load(tmp_path / name / f"weights-{rank}") for rank in range(2))
+        assert apart(first, second) == 0.0
+        assert (apart(first, alone) < EXACT) is (name == "right")
 
 
 def test_memory_that_runs_out_later_is_not_made_up_for(tmp_path, monkeypatch):

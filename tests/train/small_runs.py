@@ -1,12 +1,9 @@
 """A thinker small enough to train in milliseconds, sums to train it on, and recipes for both."""
 
-import os
 import random
-import socket
 from pathlib import Path
 
 import torch
-from accelerate.state import AcceleratorState
 
 from tacit.example import Example, Template, encode
 from tacit.models.adapters import add_lora
@@ -80,21 +77,3 @@ def weights(thinker: Thinker) -> dict[str, torch.Tensor]:
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     """Every bit."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def fork_two(process, *given) -> None:
-    """Two processes that may meet: process(rank, port, *given). A fork has torch imported already, which is most of what a
-    fresh process would do."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.start_processes(process, (port, *given), nprocs=2, start_method="fork")
-
-
-def become_one_of_two(rank: int, port: int) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    os.environ |= {"MASTER_PORT": str(port)} | (
-        {"ACCELERATE_USE_CPU": "true"} if torch.accelerator.is_available() else {}
-    )
-    torch.set_num_threads(1)
-    AcceleratorState._reset_state(reset_partial_state=True)  # what the parent knew of itself

@@ -4,11 +4,10 @@ import os
 
 import pytest
 import torch
+from pairs import become_one_of_two, fork_two
 from small_runs import (
     DISTILLED,
     TEMPLATE,
-    become_one_of_two,
-    fork_two,
     make_recipe,
     make_thinker,
     run,

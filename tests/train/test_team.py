@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from pairs import become_one_of_two, fork_two
 from safetensors.torch import load_file
-from small_runs import become_one_of_two, fork_two
 
 from tacit.errors import TacitError
 from tacit.train.session import train, train_together

@@ -13,7 +13,8 @@ from tacit.objectives import state_nll
 from tacit.quiet.concluding import conclude
 from tacit.quiet.lm.places import Places, every, likely, some
 from tacit.quiet.lm.readers import Readers, nothing, ponder
-from tacit.quiet.lm.walk import Drawing, Text, Thoughts
+from tacit.quiet.lm.route import Route
+from tacit.quiet.lm.walk import Drawing, Text, Thoughts, joined
 from tacit.quiet.objective import Values
 from tacit.quiet.texts import DROPOUT, THOUGHTS, Texts, numbers, predictable
 
@@ -35,8 +36,10 @@ def learn(method: "QuietStar", thinker: "Thinker", lesson: Lesson, counts: dict[
     chance = numbers(lesson, THOUGHTS, method.samples, max(1, method.length))
     rows = torch.arange(len(real), device=real.device)[:, None]
     level, readers = _weakened(method, readers, lesson)
-    drawing = Drawing(chance[rows, places.at], method.banned(thinker), method.choice_temperature, level)
-    thoughts = ponder(thinker, readers, places.at, method.samples, method.route(), drawing, method.again)
+    drawing = Drawing(chance[rows, places.at], thinker.aside.banned(thinker.vocab), method.choice_temperature, level)
+    thoughts = ponder(
+        thinker, readers, places.at, method.samples, Route.of(method, method.ahead), drawing, method.again
+    )
     like = -predicted_nll(method, thinker, readers.base, places.at, thoughts)  # (B, K, T, A)
     chosen = torch.full(like.shape[:3], method.length, device=real.device)
     values = Values(
@@ -88,40 +91,21 @@ def _places(method: "QuietStar", thinker: "Thinker", text: Text, real: Tensor, l
 
 def predicted_nll(method: "QuietStar", thinker: "Thinker", text: Text, at: Tensor, thoughts: Thoughts) -> Tensor:
     """(B, K, T, A) behind thoughts, as this method joins them with what the text alone would predict."""
-    where = _next(method, at)
+    where = at[..., None] + torch.arange(method.ahead, device=at.device)  # (B, K, A)
     targets = text.ids.gather(1, (where + 1).flatten(1)).view(where.shape)
-    states = predicted_states(method, thinker, text, at, thoughts)
+    states = thoughts.states
+    if method.join != "after":
+        last = where.clamp(max=text.hidden.shape[1] - 1).flatten(1)
+        base = text.hidden.gather(1, last[..., None].expand(-1, -1, text.hidden.shape[-1]))
+        states = joined(thinker, base.unflatten(1, where.shape[1:])[:, :, None], states)
     targets = targets[:, :, None].expand(states.shape[:-1])
     said = targets  # decisions to stop thinking silently are no part of this
     return state_nll(thinker, states.flatten(0, -2), said.flatten(), targets.flatten()).view(targets.shape)
 
 
-def predicted_states(method: "QuietStar", thinker: "Thinker", text: Text, at: Tensor, thoughts: Thoughts) -> Tensor:
-    """(B, K, T, A, H): what the head makes these predictions of."""
-    states = thoughts.states
-    if method.join != "after":
-        where = _next(method, at)
-        last = where.clamp(max=text.hidden.shape[1] - 1).flatten(1)
-        base = text.hidden.gather(1, last[..., None].expand(-1, -1, text.hidden.shape[-1]))
-        base = base.unflatten(1, where.shape[1:])[:, :, None].expand_as(states)
-        if method.join == "add":
-            # A head without bias makes of the sum of two states the sum of their logits.
-            states = states + base
-        else:
-            assert thinker.aside.mixer is not None
-            weight = thinker.aside.mixer(base, states).to(states)
-            states = (1 - weight) * base + weight * states
-    return states
-
-
-def _next(method: "QuietStar", at: Tensor) -> Tensor:
-    """(B, K, A): the columns whose next tokens are predicted behind places."""
-    return at[..., None] + torch.arange(method.ahead, device=at.device)
-
-
 def null_likelihood(method: "QuietStar", thinker: "Thinker", readers: Readers, at: Tensor, level: int = 0) -> Tensor:
     """(B, K): log-likelihood of what comes next behind the empty thought."""
-    empty = nothing(thinker, readers, at, method.route(), level)
+    empty = nothing(thinker, readers, at, Route.of(method, method.ahead), level)
     return -predicted_nll(method, thinker, readers.base, at, empty).sum(-1)[..., 0]
 
 

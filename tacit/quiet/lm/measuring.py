@@ -14,6 +14,7 @@ from tacit.objectives import state_nll
 from tacit.quiet.lm.learning import null_likelihood, places_of, predicted_nll
 from tacit.quiet.lm.places import every
 from tacit.quiet.lm.readers import Readers, ponder
+from tacit.quiet.lm.route import Route
 from tacit.quiet.lm.walk import Drawing, reread
 from tacit.quiet.measuring import Seen
 from tacit.quiet.texts import THOUGHTS, numbers, texts
@@ -30,6 +31,7 @@ def look(
     """Batches of texts, every place behind `samples` thoughts, with the next token predicted. Which thoughts are drawn depends
     on a text's number alone."""
     one = method.model_copy(update={"ahead": 1, "samples": samples})
+    route = Route.of(one)
     for start in range(0, len(encoded), batch):
         rows = encoded[start : start + batch]
         view = texts([[*row.question, *row.answer] for row in rows], thinker.vocab.pad).to(thinker.device)
@@ -39,15 +41,15 @@ def look(
         real = places_of(view, 1).to(text.hidden)
         at = every(real).at
         chance = numbers(lesson, THOUGHTS, samples, max(1, one.length))
-        drawing = Drawing(chance.to(real.device), one.banned(thinker))
-        thoughts = ponder(thinker, readers, at, samples, one.route(), drawing)
+        drawing = Drawing(chance.to(real.device), thinker.aside.banned(thinker.vocab))
+        thoughts = ponder(thinker, readers, at, samples, route, drawing)
         like = -predicted_nll(one, thinker, text, at, thoughts)[..., 0]  # (B, L, T)
         swapped = None
         if one.length:
             # Half the batch away: another text, or another part of the same one.
             half = max(1, real.numel() // 2)
             other = thoughts.tokens.flatten(0, 1).roll(half, 0).view(thoughts.tokens.shape)
-            theirs = reread(thinker, readers.interpreter, at, other, one.route(), drawing)
+            theirs = reread(thinker, readers.interpreter, at, other, route, drawing)
             swapped = -predicted_nll(one, thinker, text, at, theirs)[..., 0].flatten(0, 1)
         targets = view.ids[:, 1:].flatten()
         base = -state_nll(thinker, text.hidden.flatten(0, 1), targets, targets)

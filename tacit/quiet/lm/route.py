@@ -6,6 +6,8 @@ next is predicted from a familiar token at a familiar place, then the true token
 
 from typing import NamedTuple
 
+from tacit.thinking import Speech
+
 
 class Route(NamedTuple):
     """The columns of a thought."""
@@ -24,6 +26,12 @@ class Route(NamedTuple):
     """Thoughts stand at positions of their own, shifted by this; otherwise they follow token i, and the text follows them."""
     together: bool = False
     """Each column also sees the thoughts of the same number behind earlier places, as far as it has come itself."""
+
+    @classmethod
+    def of(cls, speech: Speech, ahead: int = 1) -> "Route":
+        return cls(
+            speech.length, ahead, speech.reread, speech.reread_step, speech.one_mark, speech.apart, speech.together
+        )
 
     @property
     def thought(self) -> list[int]:

@@ -20,9 +20,9 @@ from tacit.methods.quiet_star import QuietStar
 from tacit.models.folder import read_facts
 from tacit.models.places import find_weights
 from tacit.objectives import CHUNK
-from tacit.quiet.lm.learning import predicted_states
 from tacit.quiet.lm.readers import Readers, ponder
-from tacit.quiet.lm.walk import Drawing
+from tacit.quiet.lm.route import Route
+from tacit.quiet.lm.walk import Drawing, joined
 from tacit.quiet.texts import THOUGHTS, Texts, numbers, texts
 from tacit.recipe.choice import choose
 from tacit.rl.start import Start
@@ -93,13 +93,12 @@ class Teacher:
             door = thinker.door
             positions = torch.arange(view.ids.shape[1] - 1, device=view.ids.device).expand(len(view.ids), -1)
             return open_stream(door).read(door.embed(view.ids[:, :-1]), positions).hidden[:, :, None]
-        one = self.method.model_copy(update={"ahead": 1})
         readers = Readers.of(thinker, view.ids)
         at = torch.arange(readers.base.hidden.shape[1], device=view.ids.device).expand(len(view.ids), -1)
-        chance = numbers(asked, THOUGHTS, self.samples, max(1, one.length))
-        drawing = Drawing(chance, one.banned(thinker))
-        thoughts = ponder(thinker, readers, at, self.samples, one.route(), drawing)
-        return predicted_states(one, thinker, readers.base, at, thoughts)[..., 0, :]
+        chance = numbers(asked, THOUGHTS, self.samples, max(1, self.method.length))
+        drawing = Drawing(chance, thinker.aside.banned(thinker.vocab))
+        thoughts = ponder(thinker, readers, at, self.samples, Route.of(self.method), drawing)
+        return joined(thinker, readers.base.hidden[:, :, None], thoughts.states[..., 0, :])
 
 
 def _mixed(thinker: Thinker, states: Tensor, true: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:

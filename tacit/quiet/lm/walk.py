@@ -84,11 +84,12 @@ class Cells:
         self.door, self.at = text.door, at.repeat_interleave(samples, 1)  # (B, P)
         self.cells = torch.arange(self.at.shape[1], device=at.device)
         self.branch = text.stream.branch(self.at, together=self.cells % samples if route.together else None)
+        self.places = text.stream.positions.gather(1, self.at)
 
     def read(self, embeds: Tensor, offsets: Sequence[int]) -> Tensor:
         """(B, P, n, E) at positions relative to the places -> (B, P, n, H)."""
         many = embeds.shape[2]
-        where = self.at[..., None] + torch.tensor(offsets, device=self.at.device)
+        where = self.places[..., None] + torch.tensor(offsets, device=self.at.device)
         cells = self.cells.repeat_interleave(many)
         read = self.branch.read(embeds.flatten(1, 2), cells, positions=where.flatten(1))
         return read.hidden.unflatten(1, (-1, many))
@@ -99,7 +100,7 @@ def think(
 ) -> Thoughts:
     """`samples` thoughts behind each of the places `at` (B, K). `again`: draw without gradients, then read at once."""
     assert drawing.chance is not None
-    _check_room(text.door, at, route)
+    _check_room(text, at, route)
     if again and torch.is_grad_enabled():
         with torch.no_grad():
             still = text._replace(hidden=text.hidden.detach())
@@ -127,7 +128,7 @@ def think(
 
 def reread(thinker: "Thinker", text: Text, at: Tensor, tokens: Tensor, route: Route, drawing: Drawing) -> Thoughts:
     """The same of thoughts that are given: tokens (B, K, T, R)."""
-    _check_room(text.door, at, route)
+    _check_room(text, at, route)
     samples = tokens.shape[2]
     cells = Cells(text, at, samples, route)
     given = tokens.flatten(1, 2)
@@ -141,15 +142,30 @@ def reread(thinker: "Thinker", text: Text, at: Tensor, tokens: Tensor, route: Ro
     return _thoughts(list(given.unbind(-1)), told, states[:, :, R + 1 :], route, samples)
 
 
-def _check_room(door: Door, at: Tensor, route: Route) -> None:
-    last = int(at.max()) + route.end
-    if door.limit is not None and last >= door.limit:
-        apart = f", method.apart below {route.apart - (last - door.limit)}" if route.apart else ""
+def _check_room(text: Text, at: Tensor, route: Route) -> None:
+    limit = text.door.limit
+    last = int(text.stream.positions.gather(1, at).max()) + route.end
+    if limit is not None and last >= limit:
+        apart = f", method.apart below {route.apart - (last - limit)}" if route.apart else ""
         raise DataError(
-            f"thoughts of {route.length} tokens behind place {int(at.max())} come to position {last}, but this model has "
-            f"{door.limit} positions (0 to {door.limit - 1}). Set method.length lower{apart}, give shorter texts, or build the "
-            "model with more positions (model.tiny.positions)"
+            f"thoughts of {route.length} tokens behind place {last - route.end} come to position {last}, but this model has "
+            f"{limit} positions (0 to {limit - 1}). Set method.length lower{apart}, give shorter texts, or build the model with "
+            "more positions (model.tiny.positions)"
         )
+
+
+def joined(thinker: "Thinker", base: Tensor, states: Tensor) -> Tensor:
+    """What predicts, from the states of the text alone and those behind thoughts."""
+    join = thinker.aside.speech.join
+    if join == "after":
+        return states
+    if join == "add":
+        # A head without bias makes of the sum of two states the sum of their logits.
+        return states + base
+    assert thinker.aside.mixer is not None
+    base = base.expand_as(states)
+    weight = thinker.aside.mixer(base, states).to(states)
+    return (1 - weight) * base + weight * states
 
 
 def _thoughts(tokens: list[Tensor], told: list[Tensor], states: Tensor, route: Route, samples: int) -> Thoughts:
