@@ -118,7 +118,7 @@ class AttentionBranch:
         mask = masks.for_model(
             self.stream.door,
             lambda window: masks.branched(
-                self.trunk_keep, self.at, self.cell, self.step, self.keep, W, window, self.together
+                self.trunk_keep, self.at, self.cell, self.step, self.keep, W, self.together, window
             ),
         )
         return self.stream.call(embeds, self.start[:, cells] + step if positions is None else positions, mask, layers)

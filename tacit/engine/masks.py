@@ -50,8 +50,8 @@ def branched(
     step: Tensor,
     keep: Tensor,
     width: int,
+    group: Tensor | None,
     window: int | None,
-    group: Tensor | None = None,
 ) -> Tensor:
     """(B, 1, W, T + K) for private continuations of C columns of a trunk, the last W of whose K columns are being read.
 
@@ -84,7 +84,7 @@ def beside(trunk: Tensor, at: Tensor, cell: Tensor, step: Tensor, keep: Tensor, 
     sees itself alone."""
     T, K = trunk.shape[1], len(cell)
     top = torch.nn.functional.pad(causal(T, 0, trunk, window, device), (0, K))
-    return torch.cat([top, branched(trunk, at, cell, step, keep, K, window)], 2)
+    return torch.cat([top, branched(trunk, at, cell, step, keep, K, None, window)], 2)
 
 
 def between(at: Tensor, first: Tensor | None, keep: Tensor | None, keys: slice) -> Tensor:

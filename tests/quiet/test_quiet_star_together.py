@@ -140,8 +140,9 @@ def test_another_mask_is_seen(name, monkeypatch):
     """The twins: who sees whom is changed, and the loss with it."""
     real = masks.branched
 
-    def wrong(trunk, at, cell, step, keep, width, window, group=None):
-        return real(trunk, at, cell, LARGER[name](group, step)[1], keep, width, window, LARGER[name](group, step)[0])
+    def wrong(trunk, at, cell, step, keep, width, group, window):
+        group, step = LARGER[name](group, step)
+        return real(trunk, at, cell, step, keep, width, group, window)
 
     method = QuietStar(samples=2, length=3, reread=True, together=True, again=True)
     thinker = thinker_of("gpt2", method)
