@@ -2,6 +2,8 @@
 with weights of their own, a guess of what thinking is worth, and running means of its training."""
 
 import copy
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from tacit.engine.door import Door
 from tacit.errors import ModelError
 from tacit.models.adapters import adapt
-from tacit.thinking import Aside, Cast, Speech
+from tacit.thinking import Aside, Cast, Pondering, Speech
 from tacit.vocab import Vocab
 
 
@@ -36,6 +38,9 @@ class AsideParts(nn.Module):
             self.guess = nn.Linear(door.width, 1).to(door.device, kept)
             nn.init.zeros_(self.guess.weight)
             nn.init.zeros_(self.guess.bias)
+        self.cell = None
+        if aside.ponder is not None:
+            self.cell = PonderCell(door.width, aside.ponder).to(door.device, kept)
         self.speech, self.cast = aside.speech or Speech(), aside.cast
         self.roles = nn.ModuleDict({role: Role(door, kind, aside.cast) for role, kind in aside.cast.own.items()})
         self._doors: dict[str, Door] = {}
@@ -62,6 +67,12 @@ class AsideParts(nn.Module):
             body: Any = self.roles[player].body
             self._doors[player] = replace(door, body=body, table=body.get_input_embeddings(), verdicts={})
         return self._doors[player]
+
+    @property
+    def pondering(self) -> "PonderCell":
+        if self.cell is None:
+            raise ModelError("this model takes no steps before its tokens; train it with method.name: ponder first")
+        return self.cell
 
     def mark(self, number: int) -> Tensor:
         """(E,) the vector of the opening mark (0) or the closing one (1)."""
@@ -98,6 +109,47 @@ class Role(nn.Module):
 def _nothing_shared_is_missing(role: nn.Module, keys: Any) -> None:
     assert isinstance(role, Role)
     keys.missing_keys[:] = [key for key in keys.missing_keys if not key.endswith(role.shared)]
+
+
+class PonderCell(nn.Module):
+    """Steps of one cell, which reads the model's last state in each of them and changes it. At first it changes nothing, and
+    stops with the same probability after every step."""
+
+    def __init__(self, width: int, settings: Pondering):
+        super().__init__()
+        self.steps = settings.steps
+        self.cell = nn.GRUCell(width + 1, width)  # the state, and whether this is the first step
+        self.change, self.stop = nn.Linear(width, width), nn.Linear(width, 1)
+        for layer in (self.change, self.stop):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.stop.bias, math.log(settings.halt / (1 - settings.halt)))
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """(M, H) -> the states after each of n steps (M, n, H), and the log-probability of stopping there (M, n)."""
+        given = hidden.to(self.change.weight.dtype)
+        inner, going_on = torch.zeros_like(given), given.new_zeros(len(given))
+        states, halts = [], []
+        for step in range(self.steps):
+            flag = given.new_full((len(given), 1), float(step == 0))
+            inner = self.cell(torch.cat([given, flag], 1), inner)
+            states.append(hidden + self.change(inner).to(hidden))
+            stop = self.stop(inner)[:, 0].to(given)
+            last = step + 1 == self.steps
+            halts.append(going_on if last else going_on + nn.functional.logsigmoid(stop))
+            going_on = going_on + nn.functional.logsigmoid(-stop)
+        return torch.stack(states, 1), torch.stack(halts, 1)
+
+    def mixed(self, hidden: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
+        """(M, H) -> (M, V) log-probabilities: the mixture of what all steps predict."""
+        states, halts = self(hidden)
+        total = None
+        for state, halt in zip(states.unbind(1), halts.unbind(1)):
+            logits = head(state)
+            each = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1) + halt[:, None]
+            total = each if total is None else torch.logaddexp(total, each)
+        assert total is not None
+        return total
 
 
 class Mixer(nn.Module):

@@ -65,7 +65,7 @@ class Thinker(nn.Module):
 
     def speaker(self) -> "Speaker | None":
         """Who thinks before every token that is written, if this model does."""
-        if self.thinking.aside is None or self.thinking.aside.speech is None:
+        if not self.thinking.speaks:
             return None
         from tacit.quiet.lm.speaking import Speaker
 
@@ -87,6 +87,8 @@ class Thinker(nn.Module):
     def logits(self, hidden: Tensor, said: Tensor) -> Tensor:
         """(N, H) -> (N, V). `said` (N,) are the ids of the columns themselves: behind a silent step only stop decisions
         are open, if this model decides them. Training, scoring and sampling all ask here, so they agree."""
+        if self.thinking.ponders:
+            return self.aside.pondering.mixed(hidden, self.door.head)
         if not self.thinking.confine:
             return self.door.head(hidden)
         deciding = ((said == self.vocab.open) | (said == self.vocab.latent))[:, None]

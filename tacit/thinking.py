@@ -40,6 +40,15 @@ class Cast(Settings):
         return role if role in self.own else "base"
 
 
+class Pondering(Settings):
+    """A recurrent cell that goes on with the last hidden state before it predicts."""
+
+    steps: int = Field(default=4, ge=1)
+    """At most so many steps for a token."""
+    halt: float = Field(default=0.5, gt=0, lt=1)
+    """The probability with which each of them is the last, at first."""
+
+
 class Speech(Settings):
     """The thought before a token: what it consists of, and how it changes what is predicted."""
 
@@ -53,6 +62,11 @@ class Speech(Settings):
     apart: int | None = Field(default=None, ge=1)
     """Thoughts stand at positions of their own, so many further than the text's. Left out: they follow their place, and what is
     read behind them follows them."""
+    together: bool = False
+    """Thoughts see each other: the column t of a thought also sees those up to t of the thoughts with the same number behind
+    earlier places of the text; further ones are not yet known where all are drawn at once. A thought is still judged by its
+    own place alone. All columns of all thoughts are then compared with each other under one mask, so the cost grows with the
+    square of places × samples × length."""
     one_mark: bool = False
     """One token opens a thought and closes it."""
     join: Literal["after", "add", "mix"] = "after"
@@ -82,6 +96,8 @@ class Aside(Settings):
     """A guess, from the state at a place, of what thinking there is worth."""
     levels: int = Field(default=0, ge=0)
     """Strengths of the base model that thoughts are told, by a vector added to the opening mark; 0: they are told nothing."""
+    ponder: Pondering | None = None
+    """Steps in hidden states before every token, without words."""
 
 
 class Thinking(Settings):
@@ -121,6 +137,16 @@ class Thinking(Settings):
     """Cap on the silent steps of one thought when the model decides itself; then </think> is forced."""
     aside: Aside | None = None
     """What is learned besides for thoughts before every token."""
+
+    @property
+    def ponders(self) -> bool:
+        """Whether steps in hidden states come before every token."""
+        return self.aside is not None and self.aside.ponder is not None
+
+    @property
+    def speaks(self) -> bool:
+        """Whether thoughts in words come before every token."""
+        return self.aside is not None and self.aside.speech is not None and self.aside.ponder is None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Thinking":

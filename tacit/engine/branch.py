@@ -28,9 +28,11 @@ class AttentionBranch:
     """Continuations of single columns. In one way, every cell has read equally much, and its columns are kept apart from the
     others from the start. In the other, all are further columns of the same rows, and a mask says who sees whom."""
 
-    def __init__(self, trunk: "AttentionStream", at: Tensor, offset: int, why: str | None):
+    def __init__(
+        self, trunk: "AttentionStream", at: Tensor, offset: int, why: str | None, together: Tensor | None = None
+    ):
         self.stream = trunk.fork()
-        self.at = at
+        self.at, self.together = at, together
         self.start = trunk.positions.gather(1, at) + 1 + offset  # (B, C)
         self.dense = None if why is None else f"{why}, {COST}"
         self.counts: list[int] = []
@@ -115,7 +117,9 @@ class AttentionBranch:
         self.keep = torch.cat([self.keep, now], 1)
         mask = masks.for_model(
             self.stream.door,
-            lambda window: masks.branched(self.trunk_keep, self.at, self.cell, self.step, self.keep, W, window),
+            lambda window: masks.branched(
+                self.trunk_keep, self.at, self.cell, self.step, self.keep, W, self.together, window
+            ),
         )
         return self.stream.call(embeds, self.start[:, cells] + step if positions is None else positions, mask, layers)
 

@@ -44,12 +44,20 @@ def apart(document: Tensor, keep: Tensor | None, window: int | None) -> Tensor:
 
 
 def branched(
-    trunk: Tensor, at: Tensor, cell: Tensor, step: Tensor, keep: Tensor, width: int, window: int | None
+    trunk: Tensor,
+    at: Tensor,
+    cell: Tensor,
+    step: Tensor,
+    keep: Tensor,
+    width: int,
+    group: Tensor | None,
+    window: int | None,
 ) -> Tensor:
     """(B, 1, W, T + K) for private continuations of C columns of a trunk, the last W of whose K columns are being read.
 
     `trunk` (B, T) and `keep` (B, K) say what counts, `at` (B, C) which column each cell continues; `cell` (K,) and `step`
-    (B, K) say where each further column belongs. A query sees its trunk up to `at`, and its own cell up to itself.
+    (B, K) say where each further column belongs. A query sees its trunk up to `at`, and its own cell up to itself; with
+    `group` (C,), also the cells of the same group that continue earlier columns, as far as it has come itself.
     """
     T, K = trunk.shape[1], len(cell)
     columns = torch.arange(K, device=trunk.device)
@@ -57,6 +65,10 @@ def branched(
     upto = torch.arange(T, device=trunk.device) <= at[:, mine, None]  # (B, W, T)
     to_trunk = upto & trunk[:, None]
     earlier = (cell == mine[:, None]) & (columns <= own_column)  # (W, K)
+    if group is not None:
+        alike = group[cell] == group[mine][:, None]
+        before = at[:, None, cell] < at[:, mine, None]  # (B, W, K)
+        earlier = earlier | (alike & before & (step[:, None] <= step[:, K - width :, None]))
     to_own = earlier & keep[:, None]
     if window is not None:
         number = order(trunk)  # (B, T)
@@ -72,7 +84,7 @@ def beside(trunk: Tensor, at: Tensor, cell: Tensor, step: Tensor, keep: Tensor, 
     sees itself alone."""
     T, K = trunk.shape[1], len(cell)
     top = torch.nn.functional.pad(causal(T, 0, trunk, window, device), (0, K))
-    return torch.cat([top, branched(trunk, at, cell, step, keep, K, window)], 2)
+    return torch.cat([top, branched(trunk, at, cell, step, keep, K, None, window)], 2)
 
 
 def between(at: Tensor, first: Tensor | None, keep: Tensor | None, keys: slice) -> Tensor:

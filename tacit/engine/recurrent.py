@@ -41,7 +41,14 @@ class RecurrentStream:
     def fork(self) -> "RecurrentStream":
         return self._with(self.state, self.positions, self.history)
 
-    def branch(self, at: Tensor, offset: int = 0, dense: bool = False) -> "RecurrentBranch":
+    def branch(
+        self, at: Tensor, offset: int = 0, dense: bool = False, together: Tensor | None = None
+    ) -> "RecurrentBranch":
+        if together is not None:
+            raise ModelError(
+                "a recurrent model looks at nothing but its own state, so its thoughts cannot see each other; set "
+                "method.together: false, or take a transformer (model.tiny.family: gpt2)"
+            )
         states = torch.cat(self.history, 1)  # (B, K, L, S)
         index = at[:, :, None, None].expand(-1, -1, *states.shape[2:])
         return RecurrentBranch(self.door, states.gather(1, index))

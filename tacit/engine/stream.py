@@ -77,7 +77,7 @@ class Stream(Protocol):
         self, embeds: Tensor, positions: Tensor, keep: Tensor | None, beside: Beside, layers: bool = False
     ) -> tuple[Read, Read]: ...
     def fork(self) -> "Stream": ...
-    def branch(self, at: Tensor, offset: int = 0, dense: bool = False) -> Branch: ...
+    def branch(self, at: Tensor, offset: int = 0, dense: bool = False, together: Tensor | None = None) -> Branch: ...
     def select(self, rows: Tensor, reserve: int = ...) -> "Stream": ...
     def join(self, other: Any, rows: Tensor | None = None) -> "Stream": ...
     def trim(self) -> None: ...
@@ -209,11 +209,15 @@ class AttentionStream:
         other.cache = fork_cache(self.cache)
         return other
 
-    def branch(self, at: Tensor, offset: int = 0, dense: bool = False) -> "AttentionBranch":
+    def branch(
+        self, at: Tensor, offset: int = 0, dense: bool = False, together: Tensor | None = None
+    ) -> "AttentionBranch":
         """`at` (B, C): the columns to continue. `offset`: added to the positions of what the cells read. `dense`: with a mask,
-        even if the model could do without."""
+        even if the model could do without. `together` (C,): cells of one number also see those of them that continue earlier
+        columns, each as far as it has come itself; that needs the mask."""
         refuse_flash(self.door)
-        return AttentionBranch(self, at, offset, "a dense mask was asked for" if dense else why_dense(self))
+        asked = "a dense mask was asked for" if dense else "the cells see each other" if together is not None else None
+        return AttentionBranch(self, at, offset, asked or why_dense(self), together)
 
     def select(self, rows: Tensor, reserve: int = 64) -> "AttentionStream":
         other = self.fork()

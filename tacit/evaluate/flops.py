@@ -8,14 +8,17 @@ A row is counted as if it were answered alone: no padding, no idle slots, no pre
 depend on the batch; a batch does more arithmetic than this, and a prefix shared by all prompts less.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 
 from tacit.engine.complete import Before, Completion
 from tacit.layout import IGNORE, Layout
 from tacit.vocab import Vocab
+
+if TYPE_CHECKING:
+    from tacit.quiet.lm.route import Route
 
 
 class Price(NamedTuple):
@@ -36,9 +39,41 @@ def price(thinker) -> Price:
     looked_up = {id(p) for module in (*tables, door.embedding) for p in module.parameters()}
     body = sum(p.numel() for p in door.body.parameters() if p.ndim == 2 and id(p) not in looked_up)
     head = _weights(door.model.get_output_embeddings())
+    chosen = 2 * head
+    if thinker.thinking.ponders:
+        chosen = thinker.aside.pondering.steps * (
+            2 * head + step_flops(thinker)
+        )  # a token is chosen from the mixture of all steps
     soft = thinker.thinking.feedback in ("soft", "sre")
     fed_back = _weights(thinker.feedback) + (head + thinker.vocabulary * door.embedding_width if soft else 0)
-    return Price(2 * body, 0 if door.recurrent else 4 * _attention_width(door), 2 * head, 2 * fed_back)
+    return Price(2 * body, 0 if door.recurrent else 4 * _attention_width(door), chosen, 2 * fed_back)
+
+
+def step_flops(thinker) -> int:
+    """One step of the cell that ponders over a token, without the head."""
+    return 2 * _weights(thinker.aside.pondering)
+
+
+def reading_flops(thinker, lengths: Sequence[int]) -> float:
+    """For each token of texts, of which so many columns are read in one go, and one head predicts behind each."""
+    cost, columns = price(thinker), sum(lengths)
+    pairs = sum(length**2 for length in lengths)
+    return cost.column + cost.pair * pairs / columns + 2 * _weights(thinker.door.model.get_output_embeddings())
+
+
+def thinking_flops(thinker, lengths: Sequence[int], route: "Route") -> float:
+    """The same with one thought behind every token. Roles with a network of their own read the text once more, and where
+    another interprets than thinks, thoughts are read twice; what adapters add is left out."""
+    cost, columns, cast = price(thinker), sum(lengths), thinker.aside.cast
+    players = [cast.player(role) for role in ("base", "reasoner", "interpreter")]
+    text = cost.column + cost.pair * sum(length**2 for length in lengths) / columns
+    own = len(route.thought) + len(route.behind)
+    before = sum(length * (length + 1) / 2 for length in lengths) / columns  # columns of the text that a thought sees
+    seen = own * before + own * (own + 1) / 2
+    if route.together:
+        seen = sum(own * length * (length + own * length) for length in lengths) / columns
+    thought = (cost.column * own + cost.pair * seen) * (2 if players[1] != players[2] else 1)
+    return text * len(set(players)) + thought + cost.head * (1 + route.length)
 
 
 def _weights(module: nn.Module) -> int:

@@ -66,7 +66,7 @@ def evaluate_split(
             theirs = [with_latents(one, latents, thinker.vocab) for one in theirs]
         thoughts = thoughts_of(thinker, theirs, settings.batch)
         prompts = [with_latents(one, len(given), thinker.vocab) for one, given in zip(prompts, thoughts)]
-    elif thinker.thinking.aside is None:  # one read does not show what thoughts before every token would change
+    elif not thinker.thinking.speaks:  # one read does not show what thoughts before every token would change
         readings = read(thinker, layouts, prompts, settings.batch)
     stops = [ends(prompt, one.cue, thinker.vocab) for prompt, one in zip(prompts, encoded)]
     asked_of = [example for _, example in mine]

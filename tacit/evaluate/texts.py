@@ -79,9 +79,14 @@ def evaluate_texts(
 
 
 def _means(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Means over the places of all parts."""
-    places = sum(told["places"] for told in parts)
-    return {name: sum(t["places"] * t[name] for t in parts) / places for name in parts[0] if name != "places"}
+    """Means over the places of all parts; of `NAME/KIND`, over the `places/KIND` where these are told."""
+    found = {}
+    for name in dict.fromkeys(name for told in parts for name in told if name.split("/")[0] != "places"):
+        told = [part for part in parts if name in part]
+        own = f"places/{name.split('/')[-1]}"
+        weights = [part.get(own, part["places"]) for part in told]
+        found[name] = sum(weight * part[name] for weight, part in zip(weights, told)) / sum(weights)
+    return found
 
 
 def check_texts(examples: Sequence[Example]) -> None:

@@ -17,5 +17,7 @@ METHODS: dict[str, object] = {
     "gaussian": "tacit.methods.gaussian:Gaussian",
     "quiet": "tacit.methods.quiet:Quiet",
     "quiet_star": "tacit.methods.quiet_star:QuietStar",
+    "ponder": "tacit.methods.ponder:Ponder",
     "prompted": "tacit.methods.prompted:Prompted",
+    "unquiet": "tacit.methods.unquiet:Unquiet",
 }

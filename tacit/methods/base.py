@@ -22,7 +22,6 @@ from tacit.vocab import Vocab
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tacit.rl.start import Start
     from tacit.tasks.base import Task
     from tacit.thinker import Thinker
 
@@ -51,8 +50,8 @@ class World:
     examples: Sequence[Example]
     """All training examples as text."""
     seed: int = 0
-    start: "Start | None" = None
-    """The thinker as it was when training began, for methods that compare with it."""
+    start: Any = None
+    """What `Method.start` made of the thinker that training began with, for methods that compare with it."""
 
 
 class Reuse(NamedTuple):
@@ -171,7 +170,7 @@ class Method(Settings, ABC):
         """Whether `collate` makes tensors in a way of its own, so that nobody else may make them."""
         return type(self).collate is not Method.collate
 
-    def start(self, thinker: "Thinker") -> "Start | None":
+    def start(self, thinker: "Thinker") -> Any:
         """What it needs to know later of the thinker that training began with."""
         return None
 
@@ -244,6 +243,13 @@ def steps(ex: Encoded, start: int = 0, learn: float = 1.0) -> Segment:
 
 def cue(ex: Encoded, learn: float = 1.0) -> Segment:
     return Segment("cue", ex.cue, learn)
+
+
+def text_or_answer(ex: Encoded, vocab: Vocab) -> Layout:
+    """All of a text is learned; of a question, what is written behind it."""
+    if ex.steps or ex.cue:
+        return Layout(question(ex), steps(ex), cue(ex), answer(ex, vocab))
+    return Layout(question(ex), Segment("text", ex.answer, 1.0))
 
 
 def answer(ex: Encoded, vocab: Vocab, learn: float = 1.0) -> Segment:

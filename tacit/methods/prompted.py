@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from tacit.errors import TacitError
 from tacit.example import Encoded
 from tacit.layout import Layout
-from tacit.methods.base import Lesson, Loss, Method, question
+from tacit.methods.base import Lesson, Loss, Method, question, text_or_answer
 from tacit.quiet.goal import Objective
 from tacit.quiet.prompted.deciding import Deciding
 from tacit.thinking import Aside, Cast, Thinking
@@ -89,9 +89,7 @@ class Prompted(Method):
         refuse_short(encoded, self.ahead)
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        from tacit.quiet.texts import laid_out
-
-        return {"main": laid_out(ex, vocab)}
+        return {"main": text_or_answer(ex, vocab)}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         return Layout(question(ex))

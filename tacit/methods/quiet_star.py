@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from tacit.example import Encoded
 from tacit.layout import Layout
-from tacit.methods.base import Lesson, Loss, Method, question
+from tacit.methods.base import Lesson, Loss, Method, question, text_or_answer
 from tacit.quiet.goal import Objective, by_cell
 from tacit.thinking import Aside, Cast, Speech, Thinking
 from tacit.vocab import Vocab
@@ -97,9 +97,7 @@ class QuietStar(Speech, Method):
         refuse_short(encoded, self.ahead)
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        from tacit.quiet.texts import laid_out
-
-        return {"main": laid_out(ex, vocab)}
+        return {"main": text_or_answer(ex, vocab)}
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         return Layout(question(ex))
@@ -132,8 +130,16 @@ class QuietStar(Speech, Method):
     # -- measuring ------------------------------------------------------------------------------------------------------
 
     def measure(self, thinker: "Thinker", encoded: Sequence[Encoded], batch: int, samples: int = 1) -> dict[str, float]:
-        """See `tacit.quiet.measuring.measure`; besides `base_nll`, what the text alone predicts."""
+        """See `tacit.quiet.measuring.measure`; besides `base_nll`, what the text alone predicts, and the arithmetic for each
+        token, with one thought (`flops_per_token`) and without (`base_flops_per_token`)."""
+        from tacit.evaluate.flops import reading_flops, thinking_flops
         from tacit.quiet.lm.measuring import look
+        from tacit.quiet.lm.route import Route
         from tacit.quiet.measuring import summed
 
-        return summed(look(self, thinker, encoded, batch, samples))
+        lengths = [len(row.question) + len(row.answer) - 1 for row in encoded]
+        costs = {
+            "flops_per_token": thinking_flops(thinker, lengths, Route.of(self)),
+            "base_flops_per_token": reading_flops(thinker, lengths),
+        }
+        return summed(look(self, thinker, encoded, batch, samples)) | costs

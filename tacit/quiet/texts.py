@@ -13,10 +13,9 @@ from torch.nn.functional import pad as padded
 
 from tacit.errors import DataError
 from tacit.example import Encoded
-from tacit.layout import IGNORE, Layout, Segment
-from tacit.methods.base import Lesson, answer, cue, question, steps
+from tacit.layout import IGNORE, Layout
+from tacit.methods.base import Lesson
 from tacit.train.chance import generators
-from tacit.vocab import Vocab
 
 THOUGHTS, DROPOUT, STATES = 1 << 40, 1 << 41, 1 << 42
 """Set the random numbers of thoughts, of dropout and of drawn states apart from those of a seed's layouts."""
@@ -46,15 +45,8 @@ def texts(
     for number, row in enumerate(rows):
         ids[number, : len(row)] = row
         keep[number, : len(row)] = True if taught is None else taught[number]
-    tokens = {"tokens": float(keep[:, 1:].sum())}
-    return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(predictable(keep, ahead).sum()), tokens)
-
-
-def laid_out(ex: Encoded, vocab: Vocab) -> Layout:
-    """A text, all of which is learned; of a question, what is written behind it."""
-    if ex.steps or ex.cue:
-        return Layout(question(ex), steps(ex), cue(ex), answer(ex, vocab))
-    return Layout(question(ex), Segment("text", ex.answer, 1.0))
+    sums = {"read": float(keep[:, 1:].sum())}
+    return Texts(torch.from_numpy(ids), torch.from_numpy(keep), float(predictable(keep, ahead).sum()), sums)
 
 
 def collated(layouts: Sequence[Layout], pad: int, ahead: int) -> Texts:

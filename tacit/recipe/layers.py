@@ -136,6 +136,8 @@ def shrink(layer: Layer, given: Layer | None = None) -> Layer:
         values["model.train_only"] = ["last_block"]
     if "method.distance.blocks" in layer:
         values["method.distance.blocks"] = None  # there are but two layers to compare
+    if _value("method.name", layer) == "unquiet":
+        values["method.teacher"] = None  # the stand-in has other tokens than any teacher
     # Without the weights of an earlier run, there is nothing to wait for.
     rest = {path: setting for path, setting in layer.items() if path not in (*SIZES, "run.after")}
     return overlay(rest, flatten(values, "--tiny"))

@@ -224,6 +224,13 @@ def absent(recipe: Recipe) -> Iterator[Conflict]:
             maker = next((name for name in names() if f"{given}/".startswith(f"{default_folder(name)}/")), None)
             remedy = f"; train it first with tacit train {maker}" if maker else ""
             yield Conflict(f"{given} does not exist{remedy}", (path,))
+    teacher = getattr(recipe.method.settings, "teacher", None)
+    given = teacher if isinstance(teacher, str) and is_folder_name(teacher) and not recipe.run.after else None
+    if given is not None and not Path(given).expanduser().exists():
+        yield Conflict(
+            f"{teacher} does not exist; train it first, or set method.teacher to the folder of a run of quiet_star",
+            ("method.teacher",),
+        )
     for name, given in (recipe.model.parts or Parts()).given().items():
         if is_folder_name(given) and not Path(given).expanduser().exists():
             yield Conflict(f"{given} does not exist; train it first", (f"model.parts.{name}",))

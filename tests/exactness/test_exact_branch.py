@@ -149,7 +149,9 @@ def branch_window_ignored(patch):
 def branch_off_by_one(patch):
     init = stream.AttentionBranch.__init__
     patch.setattr(
-        stream.AttentionBranch, "__init__", lambda self, trunk, at, offset, why: init(self, trunk, at, offset + 1, why)
+        stream.AttentionBranch,
+        "__init__",
+        lambda self, trunk, at, offset, *rest: init(self, trunk, at, offset + 1, *rest),
     )
 
 

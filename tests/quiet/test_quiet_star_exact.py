@@ -137,20 +137,31 @@ def one_thought(thinker, method: QuietStar, ids: list[int], i: int, tokens: list
 
 def slow_loss(thinker, method: QuietStar, given: Lesson, shift: int = 0) -> torch.Tensor:
     """The whole loss, one thought at a time, of the thoughts that the fast way has drawn."""
-    view, T = given.views["main"], method.samples
     tokens = drawn(thinker, method, given).tokens
-    rows = [view.ids[b][: int(view.keep[b].sum())].tolist() for b in range(len(view.ids))]
-    found, nulls, plain, read = [], [], torch.zeros(()).double(), 0
-    for b, ids in enumerate(rows):
+    found, nulls = [], []
+    for b, ids in enumerate(rows_of(given)):
+        for i in range(len(ids) - method.ahead):
+            thoughts = tokens[b, i].tolist()
+            found += [one_thought(thinker, method, ids, i, thought, shift) for thought in thoughts]
+            nulls.append(one_thought(thinker, method, ids, i, [])[1])
+    return summed_up(thinker, method, given, found, nulls)
+
+
+def rows_of(given: Lesson) -> list[list[int]]:
+    view = given.views["main"]
+    return [ids[: int(keep.sum())].tolist() for ids, keep in zip(view.ids, view.keep)]
+
+
+def summed_up(thinker, method: QuietStar, given: Lesson, found: list, nulls: list) -> torch.Tensor:
+    """The loss, given what `one_thought` finds of every thought, and the likelihood behind the empty thought of every place."""
+    plain, read = torch.zeros(()).double(), 0
+    for ids in rows_of(given):
         states = alone(thinker, ids, list(range(len(ids))), {})
         plain = plain + torch.nn.functional.cross_entropy(
             thinker.door.head(states[:-1]), torch.tensor(ids[1:]), reduction="sum"
         )
         read += len(ids) - 1
-        for i in range(len(ids) - method.ahead):
-            found += [one_thought(thinker, method, ids, i, tokens[b, i, t].tolist(), shift) for t in range(T)]
-            nulls.append(one_thought(thinker, method, ids, i, [])[1])
-    logp, like, echo = (torch.stack(part).view(1, -1, T) for part in zip(*found))
+    logp, like, echo = (torch.stack(part).view(1, -1, method.samples) for part in zip(*found))
     chosen = torch.full(like.shape, method.length)
     values = Values(like, logp, chosen, chosen < 0, torch.ones(1, like.shape[1]).double(), torch.stack(nulls)[None])
     goal = method.objective
@@ -158,7 +169,7 @@ def slow_loss(thinker, method: QuietStar, given: Lesson, shift: int = 0) -> torc
     count = given.counts()
     total = goal.nll * parts["nll"][0] / method.ahead + method.echo * echo.mean(-1).sum()
     total = total + goal.policy * parts.get("policy", torch.zeros(1))[0]
-    return total / count["main"] + method.base * plain / count["tokens"]
+    return total / count["main"] + method.base * plain / count["read"]
 
 
 def drawn(thinker, method: QuietStar, given: Lesson):

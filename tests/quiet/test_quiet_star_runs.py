@@ -31,7 +31,13 @@ SMALL |= {"model.tiny.hidden": 16, "eval.every": None, "train.warmup": 0}
     ids=["one network", "a copy", "adapters beside a fixed base"],
 )
 def test_from_a_recipe_to_a_saved_run(tmp_path, cast):
-    settings = {"method.cast": cast, "method.join": "mix", "method.reread": False, "method.marks_scale": 10.0}
+    settings = {
+        "method.base": 0.5,
+        "method.cast": cast,
+        "method.join": "mix",
+        "method.reread": False,
+        "method.marks_scale": 10.0,
+    }
     run = tacit.train("quiet/star-tiny", SMALL | settings, out=tmp_path / "run")
     report = evaluate(run).metrics()
     assert {"nll", "null_nll", "swapped_nll", "used", "base_nll"} <= set(report)

@@ -60,8 +60,8 @@ def learn(method: "QuietStar", thinker: "Thinker", lesson: Lesson, counts: dict[
         parts["echo"] = echo.detach()
     if method.base:
         plain = text_nll(thinker, readers.base, view.keep)
-        loss = loss + method.base * plain / counts["tokens"]
-        parts |= {"base_nll": plain.detach(), "tokens_read": torch.tensor(view.sums["tokens"])}
+        loss = loss + method.base * plain / counts["read"]
+        parts |= {"base_nll": plain.detach(), "tokens_read": torch.tensor(view.sums["read"])}
     return Loss(loss, parts)
 
 

@@ -24,10 +24,14 @@ class Route(NamedTuple):
     """The opening mark closes a thought too."""
     apart: int | None = None
     """Thoughts stand at positions of their own, shifted by this; otherwise they follow token i, and the text follows them."""
+    together: bool = False
+    """Each column also sees the thoughts of the same number behind earlier places, as far as it has come itself."""
 
     @classmethod
     def of(cls, speech: Speech, ahead: int = 1) -> "Route":
-        return cls(speech.length, ahead, speech.reread, speech.reread_step, speech.one_mark, speech.apart)
+        return cls(
+            speech.length, ahead, speech.reread, speech.reread_step, speech.one_mark, speech.apart, speech.together
+        )
 
     @property
     def thought(self) -> list[int]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tacit.engine.complete import Before
 from tacit.engine.stream import Stream
+from tacit.errors import ModelError
 from tacit.layout import Layout
 from tacit.quiet.lm.readers import Readers, ponder
 from tacit.quiet.lm.route import Route
@@ -53,6 +54,12 @@ class Speaker:
     def next(self, stream: Stream, hidden: Tensor, rows: Sequence[Sequence[int]], chance: Tensor) -> Tensor:
         """(B, V) log-probabilities of what follows rows that a stream has read: `hidden` (B, H) are their last states, `chance`
         (B, T R) uniform random numbers."""
+        if self.speech.together:
+            raise ModelError(
+                "thoughts that see each other are drawn for a whole text at once, and a text that is being written keeps none "
+                "of its earlier thoughts; score texts or given answers with this model (eval.choices, tacit eval on texts), "
+                "or train with method.together: false to write"
+            )
         if self.thinker.aside.cast.own:
             # Roles with weights of their own have not read along.
             ends = torch.tensor([len(row) - 1 for row in rows], device=hidden.device)[:, None]
@@ -86,14 +93,17 @@ class Speaker:
         for start in range(0, len(rows), batch):
             part = rows[start : start + batch]
             asked = [[at - 1 for at, label in enumerate(row.labels) if at and label >= 0] for row in part]
-            most = max(map(len, asked))
-            if not most:
+            last = max((column for row in asked for column in row), default=None)
+            if last is None:
                 dtype = torch.promote_types(self.thinker.door.dtype, torch.float32)
                 yield from (torch.empty(0, self.thinker.vocabulary, device=device, dtype=dtype) for _ in part)
                 continue
-            at = torch.tensor([[*row, *[0] * (most - len(row))] for row in asked], device=device)
+            # Thoughts that see each other need those of all earlier places; what fills a row up stands behind all others.
+            thought = [list(range(row[-1] + 1)) if self.speech.together and row else row for row in asked]
+            most = max(map(len, thought))
+            at = torch.tensor([[*row, *[last] * (most - len(row))] for row in thought], device=device)
             chance = np.zeros((len(part), most, self.chances), dtype=np.float32)
-            for number, (row, places) in enumerate(zip(part, asked)):
+            for number, (row, places) in enumerate(zip(part, thought)):
                 for place, column in enumerate(places):
                     seed = crc32(np.asarray(row.ids[: column + 1], dtype=np.int64).tobytes())
                     chance[number, place] = np.random.default_rng(seed).random(self.chances, dtype=np.float32)
@@ -101,4 +111,5 @@ class Speaker:
             hidden = readers.base.hidden
             hidden = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1]))
             told = self._told(readers, at, hidden, torch.from_numpy(chance).to(device))
-            yield from (one[: len(places)] for one, places in zip(told, asked))
+            for one, columns, places in zip(told, thought, asked):
+                yield one[[columns.index(column) for column in places]]

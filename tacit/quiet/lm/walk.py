@@ -81,13 +81,13 @@ def read_text(thinker: "Thinker", ids: Tensor, ahead: int = 1, role: str = "base
 class Cells:
     """Private continuations of places, of which every read gives each the same number of columns."""
 
-    def __init__(self, thinker: "Thinker", text: Text, at: Tensor):
-        self.thinker, self.door, self.at = thinker, text.door, at  # (B, P)
-        self.branch = text.stream.branch(at)
-        self.places = text.stream.positions.gather(1, at)
+    def __init__(self, text: Text, at: Tensor, samples: int, route: Route):
+        self.door, self.at = text.door, at.repeat_interleave(samples, 1)  # (B, P)
+        self.cells = torch.arange(self.at.shape[1], device=at.device)
+        self.branch = text.stream.branch(self.at, together=self.cells % samples if route.together else None)
+        self.places = text.stream.positions.gather(1, self.at)
         if self.branch.dense is not None:
             warnings.warn(f"thoughts are read under a mask: {self.branch.dense}", stacklevel=2)
-        self.cells = torch.arange(at.shape[1], device=at.device)
 
     def read(self, embeds: Tensor, offsets: Sequence[int]) -> Tensor:
         """(B, P, n, E) at positions relative to the places -> (B, P, n, H)."""
@@ -109,7 +109,7 @@ def think(
             still = text._replace(hidden=text.hidden.detach())
             tokens = think(thinker, still, at, samples, route, drawing).tokens
         return reread(thinker, text, at, tokens, route, drawing)
-    cells = Cells(thinker, text, at.repeat_interleave(samples, 1))
+    cells = Cells(text, at, samples, route)
     state = cells.read(_opening(thinker, cells, drawing.level), route.thought[:1])
     chance = drawing.chance.flatten(1, 2)  # (B, P, R)
     tokens, told = [], []
@@ -133,7 +133,7 @@ def reread(thinker: "Thinker", text: Text, at: Tensor, tokens: Tensor, route: Ro
     """The same of thoughts that are given: tokens (B, K, T, R)."""
     _check_room(text, at, route)
     samples = tokens.shape[2]
-    cells = Cells(thinker, text, at.repeat_interleave(samples, 1))
+    cells = Cells(text, at, samples, route)
     given = tokens.flatten(1, 2)
     parts = [_opening(thinker, cells, drawing.level), cells.door.embed(given), _ending(thinker, text, cells, route)]
     states = cells.read(torch.cat(parts, 2), [*route.thought, *route.behind])
