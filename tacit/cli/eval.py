@@ -23,6 +23,9 @@ Question = Annotated[
     str | None, typer.Option("--question", help='Other words around the question than in training: "{question}".')
 ]
 Swap = Annotated[bool, typer.Option("--swap", help="Think the next question's thoughts: are one's own needed?")]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Without thoughts, as the language model that it is without its method.")
+]
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Answers per question, at a temperature.")]
 Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help="1 where several samples are wanted.")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer, steps in words included.")]
@@ -54,6 +57,7 @@ def eval(
     latents: Latents = None,
     question: Question = None,
     swap: Swap = False,
+    plain: Plain = False,
     samples: Samples = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
@@ -71,8 +75,8 @@ def eval(
         temperature = 1.0
     report = evaluate(
         run, task, data=data, words=words or (), split=split, batch=batch, limit=limit, latents=latents, swap=swap,
-        samples=samples, question=question, temperature=temperature, max_tokens=max_tokens, check=check, choices=choices,
-        tokens=rows is not None, on_progress=Progress(),
+        plain=plain, samples=samples, question=question, temperature=temperature, max_tokens=max_tokens, check=check,
+        choices=choices, tokens=rows is not None, on_progress=Progress(),
     )  # fmt: skip
     if rows:
         report.write_rows(rows)

@@ -32,6 +32,7 @@ def evaluate(
     swap: bool = False,
     choices: bool = False,
     tokens: bool = False,
+    plain: bool = False,
     on_progress=None,
     **settings: Any,
 ) -> "Report | Likelihood":
@@ -39,14 +40,15 @@ def evaluate(
 
     The task is the model's own unless one is named, or a file of rows is given as `data`; `words` set fields of the task, such
     as task.test=dev.jsonl. `latents` sets the number of silent steps, `swap` gives every question the thoughts of another,
-    `choices` also scores the answers a question offers, `tokens` keeps the likelihood of every token of texts; `settings` are
+    `choices` also scores the answers a question offers, `tokens` keeps the likelihood of every token of texts, `plain` asks
+    the language model without any thoughts of its method; `settings` are
     fields of a recipe's section `eval` (split, batch, max_tokens, temperature, samples, check, question).
     """
     from dataclasses import replace
 
     from tacit.evaluate.subject import load_for_eval
 
-    subject = load_for_eval(model, task, data, words=words, limit=limit, latents=latents, **settings)
+    subject = load_for_eval(model, task, data, words=words, limit=limit, latents=latents, plain=plain, **settings)
     if subject.examples and subject.examples[0].text:
         return _likelihood(subject, tokens)
     report = evaluate_questions(

@@ -53,11 +53,12 @@ def load_for_eval(
     words: Sequence[str] = (),
     split: str | None = None,
     limit: int | None = None,
+    plain: bool = False,
     **settings: Any,
 ) -> Subject:
     """A run folder, a checkpoint, any model folder or hub id, or a thinker that is loaded already. `words` set fields of the
     task, such as task.test=dev.jsonl; `settings` are fields of a recipe's section `eval`, and those of the run stand in for
-    what is not given."""
+    what is not given. `plain`: as the language model that it is without its method, so without thoughts."""
     from tacit.thinker import Thinker
 
     if task is not None and data is not None:
@@ -67,18 +68,33 @@ def load_for_eval(
     section = _settings(folder, facts, {"split": split, "limit": limit, **settings})
     if thinker is None:
         thinker = Thinker.from_pretrained(str(folder))
+    if plain:
+        thinker = _plain(thinker)
     chosen, template = _task(thinker.facts, task, data, words, str(folder or "this model"))
     source = chosen if data is None else Rows(test=_file(data))
     part = section.split if data is None else "test"
     return Subject(
         thinker,
-        method_of(thinker.facts),
+        Cot() if plain else method_of(thinker.facts),
         chosen,
         template,
         _examples(source, part, section.limit),
         section,
         "" if folder is None else str(run),
     )
+
+
+def _plain(thinker: "Thinker") -> "Thinker":
+    """The same model with none of the thoughts that it has learned."""
+    from tacit.thinker import Thinker
+
+    if thinker.alone:
+        raise TacitError(
+            "this model thinks by itself before every token, so there is none without thoughts; leave plain out"
+        )
+    other = Thinker(thinker.model, thinker.tokenizer, thinker.vocab)
+    other.facts = thinker.facts
+    return other
 
 
 def method_of(facts: Mapping[str, Any]) -> Method:

@@ -134,10 +134,12 @@ def by_arm(page: Page, metric: str) -> dict[str, list[float]]:
 
 
 def draw(page: Page, file: Path) -> Path:
-    """Each arm's mean as a bar, each seed as a point; a bar for each of the numbers that the page shows, or the metric."""
+    """Each arm's mean as a bar, each seed as a point; a bar for each of the numbers that the page shows, or the metric. Nats have
+    no meaningful zero: of these, means are lines, on a scale that shows their differences."""
     shown = page.get("shown") or [page["metric"]]
     arms = list(dict.fromkeys(run["arm"] for run in page["runs"]))
     shares = all(name.partition("/")[0] in ("accuracy", "choice") for name in shown)
+    nats = all(name.endswith("nll") for name in shown)
     width = 0.6 if len(shown) == 1 else 0.86 / len(shown)
     with figure(file, size=(max(4.4, 1.6 + 1.1 * len(arms) * max(1, 0.5 * len(shown))), 3.8)) as axis:
         for number, name in enumerate(shown):
@@ -145,12 +147,13 @@ def draw(page: Page, file: Path) -> Path:
             for arm, values in by_arm(page, name).items():
                 place = arms.index(arm) + (number - (len(shown) - 1) / 2) * width
                 color = color if len(shown) > 1 else COLORS[arms.index(arm) % len(COLORS)]
-                _bar(axis, place, width, values, color, shares, small=len(shown) > 1)
+                _bar(axis, place, width, values, color, shares, small=len(shown) > 1, line=nats)
             if len(shown) > 1:
                 axis.bar(0, 0, color=color, label=name)
         axis.set_xticks(range(len(arms)), arms)
         unit = page["metric"] if len(shown) == 1 else "share" if shares else ""
         axis.set(title=f"{page['claim']}: {page['verdict']}", ylabel=f"{unit}; a point is a seed")
+        axis.margins(y=0.14)  # room for the labels
         if shares:
             percent(axis)
             axis.set_ylim(0, 1.12)
@@ -164,12 +167,17 @@ def draw(page: Page, file: Path) -> Path:
     return file
 
 
-def _bar(axis: Any, place: float, width: float, values: list[float], color: str, shares: bool, small: bool) -> None:
+def _bar(
+    axis: Any, place: float, width: float, values: list[float], color: str, shares: bool, small: bool, line: bool
+) -> None:
     mean = sum(values) / len(values)
-    axis.bar(place, mean, color=color, width=width, alpha=0.85)
+    if line:
+        axis.hlines(mean, place - width / 2, place + width / 2, color=color, linewidth=3)
+    else:
+        axis.bar(place, mean, color=color, width=width, alpha=0.85)
     gap = 0.2 * width
     spread = [place + (i - (len(values) - 1) / 2) * gap for i in range(len(values))]
     axis.scatter(spread, values, color=INK, s=6 if small else 16, zorder=3)
-    label = f"{mean:.0%}" if shares and small else f"{mean:.1%}" if shares else f"{mean:.3g}"
+    label = f"{mean:.0%}" if shares and small else f"{mean:.1%}" if shares else f"{mean:.4g}" if line else f"{mean:.3g}"
     size = {"fontsize": 7} if small else {}
     axis.annotate(label, (place, max(values)), xytext=(0, 6), textcoords="offset points", ha="center", **size)

@@ -1,6 +1,9 @@
 """Thoughts of language models from a recipe to a saved run: what is saved is what is read, parts of a step add up, and what
 cannot work is refused with the remedy."""
 
+import json
+import warnings
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -39,6 +42,12 @@ def test_from_a_recipe_to_a_saved_run(tmp_path, cast):
     report = evaluate(run).metrics()
     assert {"nll", "null_nll", "swapped_nll", "used", "base_nll"} <= set(report)
     assert report["used"] == pytest.approx(report["swapped_nll"] - report["nll"])
+    # Without thoughts it is the language model that it was read as; thoughts change what it says of every token.
+    plain, file = evaluate(run, plain=True).metrics(), tmp_path / "tokens.jsonl"
+    assert plain["nll"] == pytest.approx(report["base_nll"], abs=1e-5)
+    evaluate(run, tokens=True).write_rows(file)
+    told = [nll for line in file.read_text().splitlines() for nll in json.loads(line)["nll"]]
+    assert sum(told) / len(told) == pytest.approx(report["nll"], abs=0.05)
     loaded = Thinker.from_pretrained(run)
     twin = Thinker.from_pretrained(run)
     torch.nn.init.normal_(twin.aside.marks)
@@ -139,3 +148,19 @@ def test_texts_too_short_to_look_ahead():
 
     with pytest.raises(DataError, match=r"no longer than method.ahead: 4"):
         QuietStar(ahead=4).check([Encoded("short", (), (), (), (1, 2, 3))])
+
+
+def test_a_model_that_needs_a_mask_says_so_and_learns_the_same():
+    """Dropout on attention weights is not done in two parts."""
+    method = QuietStar(samples=2, length=2)
+    thinker, dropping = thinker_of("gpt2", method), thinker_of("gpt2", method, dropout=0.1)
+    given = lesson(thinker, method)
+    with pytest.warns(
+        UserWarning, match=r"read under a mask: .* drops 10% of the weights while it trains, so every column"
+    ):
+        method.loss(dropping, given, given.counts())
+    dropping.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # without dropout there is nothing to say
+        same = method.loss(dropping, given, given.counts()).total
+        assert torch.allclose(same, method.loss(thinker.eval(), given, given.counts()).total)

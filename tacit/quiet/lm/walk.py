@@ -7,6 +7,7 @@ read and launches less: the numbers are the same.
 Shapes: B texts, L columns, K places of a text, T thoughts of a place, P = K T, R tokens of a thought, H hidden size.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,6 +86,8 @@ class Cells:
         self.cells = torch.arange(self.at.shape[1], device=at.device)
         self.branch = text.stream.branch(self.at, together=self.cells % samples if route.together else None)
         self.places = text.stream.positions.gather(1, self.at)
+        if not route.together and self.branch.dense is not None:
+            warnings.warn(f"thoughts are read under a mask: {self.branch.dense}", stacklevel=2)
 
     def read(self, embeds: Tensor, offsets: Sequence[int]) -> Tensor:
         """(B, P, n, E) at positions relative to the places -> (B, P, n, H)."""
