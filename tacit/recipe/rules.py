@@ -224,7 +224,8 @@ def absent(recipe: Recipe) -> Iterator[Conflict]:
             maker = next((name for name in names() if f"{given}/".startswith(f"{default_folder(name)}/")), None)
             remedy = f"; train it first with tacit train {maker}" if maker else ""
             yield Conflict(f"{given} does not exist{remedy}", (path,))
-    teacher = getattr(recipe.method.settings, "teacher", None)
+    # Of a recipe with a faulty method, there is none.
+    teacher = getattr(recipe.method.settings, "teacher", None) if recipe.method else None
     given = teacher if isinstance(teacher, str) and is_folder_name(teacher) and not recipe.run.after else None
     if given is not None and not Path(given).expanduser().exists():
         yield Conflict(

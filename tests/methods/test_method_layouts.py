@@ -47,7 +47,8 @@ def drawn(name):
 
 def made(name):
     """A method with the settings that it cannot do without."""
-    return resolve(METHODS, name, "method")(**({"actor": {"name": "cot"}} if name == "grpo" else {}))
+    needed = {"grpo": {"actor": {"name": "cot"}}, "unquiet": {"teacher": None}}
+    return resolve(METHODS, name, "method")(**needed.get(name, {}))
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("plain", "quiet", "gaussian")])

@@ -86,7 +86,7 @@ class Cells:
         self.cells = torch.arange(self.at.shape[1], device=at.device)
         self.branch = text.stream.branch(self.at, together=self.cells % samples if route.together else None)
         self.places = text.stream.positions.gather(1, self.at)
-        if self.branch.dense is not None:
+        if not route.together and self.branch.dense is not None:
             warnings.warn(f"thoughts are read under a mask: {self.branch.dense}", stacklevel=2)
 
     def read(self, embeds: Tensor, offsets: Sequence[int]) -> Tensor:
