@@ -338,3 +338,15 @@ def test_memory_grows_by_what_is_read():
     assert most - more <= 2.02 * (more - few), (few, more, most)
     few, more, most = (kept(reads, dense=True) for reads in (8, 16, 32))
     assert most - more > 2.3 * (more - few), (few, more, most)
+
+
+def test_sixteen_bit_arithmetic_keeps_two_parts():
+    """Whether a model can is found out in full precision, also where it is used in less."""
+    mind = thinker("llama").float()
+    with torch.autocast("cpu", torch.bfloat16):
+        stream = open_stream(mind.door)
+        ids = torch.tensor([words(6, 1)])
+        stream.read(mind.door.embed(ids), torch.arange(6)[None])
+        branch = stream.branch(torch.tensor([[1, 4]]))
+        branch.read(mind.door.embed(ids[:, :2]), torch.arange(2))
+    assert branch.dense is None, branch.dense

@@ -229,7 +229,8 @@ def test_claims_are_complete(name):
     claim = resolve(CLAIMS, name, "claim")
     assert claim.name == name and claim.source and claim.expected and set(claim.scales) <= set(SIZES)
     assert "smoke" in claim.scales and claim.scales["smoke"].seeds == (0,)
-    outcome = [Outcome(arm, seed, 0.5) for arm in claim.arms for seed in range(3)]
+    asked = [f"{name}, {way}" for name, arm in claim.arms.items() for way in arm.asked]
+    outcome = [Outcome(arm, seed, 0.5) for arm in (*claim.arms, *asked) for seed in range(3)]
     # Where nothing differs, nothing was found; unless that is what was expected.
     alike = any(gap.most is not None or gap.least < 0 for gap in getattr(claim.rule, "gaps", ()))
     assert alike or claim.rule.judge(outcome).word == "miss"
