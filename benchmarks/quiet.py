@@ -57,7 +57,7 @@ def one(size: str, contender: str) -> dict[str, float]:
         lesson.views = reader.collate(layouts, thinker.vocab)
     if contender == "dense mask":
         branch = AttentionStream.branch
-        AttentionStream.branch = lambda self, at, offset=0: branch(self, at, offset, dense=True)  # type: ignore[method-assign]
+        AttentionStream.branch = lambda self, at, **_: branch(self, at, dense=True)  # type: ignore[method-assign]
 
     def step() -> None:
         one = reader if plain else method

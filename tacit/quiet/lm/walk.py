@@ -121,11 +121,17 @@ def think(
         if step + 1 < route.length:
             embeds = cells.door.embed(tokens[-1])[:, :, None]
             state = cells.read(embeds, route.thought[step + 1 : step + 2])
-    # Nothing is chosen behind the last token, so it, the mark and what follows are read in one go.
+    # Nothing is chosen behind the last token, so it, the mark and what follows may be read in one go.
     last = [cells.door.embed(tokens[-1])[:, :, None]] if tokens else []
     rest = _ending(thinker, text, cells, route)
     offsets = [*route.thought[-2 if tokens else -1 :], *route.behind]
-    states = cells.read(torch.cat([*last, rest], 2), offsets)
+    rest = torch.cat([*last, rest], 2)
+    if (
+        at.device.type == "cpu"
+    ):  # where a launch costs nothing, products with single columns are faster than small matrices
+        states = torch.cat([cells.read(part, [offset]) for part, offset in zip(rest.split(1, 2), offsets)], 2)
+    else:
+        states = cells.read(rest, offsets)
     return _thoughts(tokens, told, states[:, :, len(last) :], route, samples)
 
 
