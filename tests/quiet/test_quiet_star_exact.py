@@ -220,9 +220,12 @@ def test_in_other_families(family):
     check(family, METHODS["read again, apart"])
 
 
+PAIRS = [(f, n) for f in FAMILIES for n in METHODS if f != "gpt2" and not (f == "gru" and "cast" in METHODS[n])]
+"""A recurrent model has no roles of its own."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "gpt2"])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(("family", "name"), PAIRS)
 def test_every_method_in_every_family(family, name):
     check(family, METHODS[name])
 
