@@ -142,8 +142,7 @@ F17 = finding(
 EIGHT = {"train.batch": 8, "train.steps": 200}
 T8 = finding(
     "t8",
-    "after 200 steps of eight texts a plain transformer is at 2.514 nats a character, and one with thoughts of five tokens is no "
-    "better and no worse",
+    "after 200 steps of eight texts a plain transformer is at 2.514 nats a character, and so is one with thoughts of five tokens",
     Near({"plain": 2.514, "thinks": 2.514}),
     {"plain": Arm(TL, EIGHT), "thinks": thinks(5, EIGHT, words_only=False)},
     more={"cpu": Scale(seeds=(1, 2, 3, 4, 5))},
