@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from numpy.random import Generator
 from pydantic import Field, model_validator
 
 from tacit.errors import ModelError
 from tacit.example import Encoded
-from tacit.layout import Layout, Segment
-from tacit.methods.base import Lesson, Loss, Method
+from tacit.methods.base import Lesson, Loss
 from tacit.quiet.goal import Objective, by_cell
+from tacit.quiet.rows import OfTexts
 from tacit.quiet.states import GaussianStates
-from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
     from tacit.quiet.drawn import GaussianForCausalLM
@@ -24,7 +22,7 @@ OF_SCORES = ("baseline", "only_positive", "clamp", "normalize", "fit", "judge")
 """Parts that mean nothing where gradients pass through draws."""
 
 
-class Gaussian(Method):
+class Gaussian(OfTexts):
     """A text; the states in which a recurrent model reads it are drawn, several times over."""
 
     samples: int = Field(default=10, ge=1)
@@ -77,24 +75,6 @@ class Gaussian(Method):
                 "method.objective.judge: false"
             )
         return found
-
-    # -- rows -----------------------------------------------------------------------------------------------------------
-
-    def check(self, encoded: Sequence[Encoded]) -> None:
-        from tacit.quiet.texts import refuse_questions
-
-        refuse_questions(encoded)
-
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        return {"main": Layout(Segment("question", ex.question), Segment("text", ex.answer, 1.0))}
-
-    def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
-        return Layout(Segment("question", ex.question))
-
-    def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
-        from tacit.quiet.texts import texts
-
-        return {"main": texts([row["main"].ids for row in rows], vocab.pad)}
 
     # -- learning and measuring -----------------------------------------------------------------------------------------
 

@@ -8,23 +8,21 @@ to that.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from numpy.random import Generator
 from pydantic import Field, model_validator
 
 from tacit.errors import TacitError
 from tacit.example import Encoded
-from tacit.layout import Layout
-from tacit.methods.base import Lesson, Loss, Method, question, text_or_answer
+from tacit.methods.base import Lesson, Loss
 from tacit.quiet.goal import Objective
 from tacit.quiet.prompted.deciding import Deciding
+from tacit.quiet.rows import LooksAhead
 from tacit.thinking import Aside, Cast, Thinking
-from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
     from tacit.thinker import Thinker
 
 
-class Prompted(Method):
+class Prompted(LooksAhead):
     """Thoughts that a prompt asks for."""
 
     preface: str | None = "full"
@@ -40,8 +38,6 @@ class Prompted(Method):
     """Thoughts of every place, in training."""
     longest: int = Field(default=200, ge=1)
     """Tokens of a thought at most; then it is closed."""
-    ahead: int = Field(default=1, ge=1)
-    """Tokens of the text that are predicted behind a thought, in training."""
     places: int | None = Field(default=8, ge=1)
     """Look at so many places of a text, drawn anew in every step, each standing for others; null: at all of them."""
     place_by: Literal["even", "entropy"] = "entropy"
@@ -80,24 +76,6 @@ class Prompted(Method):
 
     def thinking(self) -> Thinking:
         return Thinking(aside=Aside(speech=None, cast=self.cast, guess=self.decide is not None))
-
-    # -- rows -----------------------------------------------------------------------------------------------------------
-
-    def check(self, encoded: Sequence[Encoded]) -> None:
-        from tacit.quiet.texts import refuse_short
-
-        refuse_short(encoded, self.ahead)
-
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        return {"main": text_or_answer(ex, vocab)}
-
-    def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
-        return Layout(question(ex))
-
-    def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
-        from tacit.quiet.texts import collated
-
-        return {"main": collated([row["main"] for row in rows], vocab.pad, self.ahead)}
 
     # -- learning -------------------------------------------------------------------------------------------------------
 

@@ -6,15 +6,15 @@ Nothing tells the model what to think. A thought is drawn at every place; it was
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from numpy.random import Generator
 from pydantic import Field, model_validator
 
 from tacit.errors import ModelError
 from tacit.example import Encoded
-from tacit.layout import Layout, Segment
-from tacit.methods.base import Lesson, Loss, Method, Team
+from tacit.layout import Layout
+from tacit.methods.base import Lesson, Loss, Team
 from tacit.quiet.goal import Objective, by_cell
 from tacit.quiet.roles import Roles
+from tacit.quiet.rows import OfTexts
 from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tacit.thinker import Thinker
 
 
-class Quiet(Method):
+class Quiet(OfTexts):
     """A text; before each of its tokens, thoughts that are drawn and judged by how likely they make it."""
 
     length: int = Field(default=10, ge=0)
@@ -85,24 +85,6 @@ class Quiet(Method):
                 "method.objective.judge: false"
             )
         return found
-
-    # -- rows -----------------------------------------------------------------------------------------------------------
-
-    def check(self, encoded: Sequence[Encoded]) -> None:
-        from tacit.quiet.texts import refuse_questions
-
-        refuse_questions(encoded)
-
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        return {"main": Layout(Segment("question", ex.question), Segment("text", ex.answer, 1.0))}
-
-    def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
-        return Layout(Segment("question", ex.question))
-
-    def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
-        from tacit.quiet.texts import texts
-
-        return {"main": texts([row["main"].ids for row in rows], vocab.pad)}
 
     # -- learning -------------------------------------------------------------------------------------------------------
 

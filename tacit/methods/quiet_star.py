@@ -7,15 +7,14 @@ those that made what comes next likelier than the others did become likelier the
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from numpy.random import Generator
 from pydantic import Field, model_validator
 
 from tacit.example import Encoded
 from tacit.layout import Layout
-from tacit.methods.base import Lesson, Loss, Method, question, text_or_answer
+from tacit.methods.base import Lesson, Loss
 from tacit.quiet.goal import Objective, by_cell
+from tacit.quiet.rows import LooksAhead
 from tacit.thinking import Aside, Cast, Speech, Thinking
-from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,15 +22,13 @@ if TYPE_CHECKING:
     from tacit.thinker import Thinker
 
 
-class QuietStar(Speech, Method):
+class QuietStar(Speech, LooksAhead):
     """Thoughts of one length behind the places of a text."""
 
     objective: Objective = Objective()
     """What predictions and thoughts learn."""
     samples: int = Field(default=2, ge=1)
     """Thoughts of every place."""
-    ahead: int = Field(default=1, ge=1)
-    """Tokens of the text that are predicted behind a thought."""
     marks_scale: float | None = Field(default=None, gt=0)
     """The two marks have vectors of their own, which take steps so many times larger than other weights. Left out: they are
     tokens like others."""
@@ -88,24 +85,6 @@ class QuietStar(Speech, Method):
             levels=len(self.strengths),
         )
         return Thinking(aside=aside)
-
-    # -- rows -----------------------------------------------------------------------------------------------------------
-
-    def check(self, encoded: Sequence[Encoded]) -> None:
-        from tacit.quiet.texts import refuse_short
-
-        refuse_short(encoded, self.ahead)
-
-    def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        return {"main": text_or_answer(ex, vocab)}
-
-    def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
-        return Layout(question(ex))
-
-    def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
-        from tacit.quiet.texts import collated
-
-        return {"main": collated([row["main"] for row in rows], vocab.pad, self.ahead)}
 
     # -- learning -------------------------------------------------------------------------------------------------------
 
