@@ -160,7 +160,7 @@ class Pipeline:
         if self.workers == 1:
             work(place)
         else:
-            _employ(place, self.workers)
+            employ(place, self.workers)
         return merge(place, self.say, time.perf_counter() - start)
 
     def plan(self, number: int) -> None:
@@ -254,7 +254,7 @@ def merge(place: Path, say: Callable[[str], None] = print, seconds: float = 0.0)
     return place / THOUGHTS
 
 
-def _employ(place: Path, workers: int) -> None:
+def employ(place: Path, workers: int) -> None:
     """Worker processes on this machine. One that dies is missed by nobody: the others take its shards over."""
     command = [sys.executable, "-m", "tacit", "bolt", "work", str(place)]
     running = [subprocess.Popen(command) for _ in range(workers)]

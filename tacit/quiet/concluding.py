@@ -71,7 +71,7 @@ def _told(
         return (numbers.to(entropy).mean(-1) * values.real).sum(-1)
 
     told = {name: parts[name] for name in ("nll", "policy", "judge", "advantage") if name in parts}
-    told |= {"entropy": entropy, "tokens": mean(tokens)}
+    told |= {"entropy": entropy, "thought_tokens": mean(tokens)}
     if variable:
         told |= {"empty": mean(tokens == 0), "unfinished": mean(~values.ended)}
     if gate is not None:

@@ -75,8 +75,8 @@ def measure(thinker: "Thinker", rule: Rule, encoded: Sequence[Encoded], batch: i
 def summed(batches: Iterable[Seen]) -> dict[str, float]:
     """Negative log-likelihood, in nats for each token of the texts: behind one drawn thought (`nll`), behind the mixture of
     several of them (`mixed_nll`), behind none (`null_nll`), behind the thought of another place (`swapped_nll`) and of the text
-    alone (`base_nll`); how much a thought is worth over that of another place (`used`), and its `tokens`; over so many
-    `places`."""
+    alone (`base_nll`); how much a thought is worth over that of another place (`used`), and how long it is (`thought_tokens`);
+    over so many `places`."""
     sums: dict[str, float] = {}
     for seen in batches:
         means = {"nll": -seen.like.mean(-1)}
@@ -88,7 +88,7 @@ def summed(batches: Iterable[Seen]) -> dict[str, float]:
         if seen.swapped is not None:
             means["swapped_nll"] = -seen.swapped.mean(-1)
         if seen.tokens is not None:
-            means["tokens"] = seen.tokens.to(seen.like).mean(-1)
+            means["thought_tokens"] = seen.tokens.to(seen.like).mean(-1)
         for name, values in (means | {"places": torch.ones_like(seen.real)}).items():
             sums[name] = sums.get(name, 0.0) + float((values * seen.real).sum(dtype=torch.float64))
     places = sums.pop("places")

@@ -240,7 +240,12 @@ class Loop:
             return
         line: dict[str, Any] = {"step": at.step, "epoch": self.feed.epoch(at), "stage": at.stage}
         line |= {"loss": outcome.loss, "lr": self.rate, "grad_norm": outcome.grad_norm, "tokens": at.tokens}
-        self._send(line | {"seconds": round(at.seconds, 3)} | outcome.parts)
+        line["seconds"] = round(at.seconds, 3)
+        if taken := line.keys() & outcome.parts.keys():
+            raise TacitError(
+                f"method {self.recipe.method.name} reports {sorted(taken)}, but these names are the training loop's own"
+            )
+        self._send(line | outcome.parts)
 
     def _send(self, line: dict[str, Any]) -> None:
         self.position.lines += 1

@@ -225,7 +225,7 @@ def test_prompts_before_a_model_that_was_not_trained(tmp_path):
         "extends: quiet/prompted-tiny\nmodel: {tiny: {hidden: 16}}\nmethod: {longest: 2}\n", encoding="utf-8"
     )
     written, [line] = probe_prefaces(str(file), ["sums"], limit=2)
-    assert written is None and line["tokens"] > 1
+    assert written is None and line["thought_tokens"] > 1
     with pytest.raises(DataError, match="no prompt called 'sum'; did you mean sums"):
         probe_prefaces(str(file), ["none", "sum"], limit=2)
     with pytest.raises(ModelError, match="take a run or a recipe of method prompted"):

@@ -109,3 +109,18 @@ def test_mistakes_end_on_one_screen(recipe, capsys):
     assert "train.lr" in capsys.readouterr().err
     with pytest.raises(TacitError, match="has no checkpoint of step 7"):
         tacit.train(recipe, resume=7)
+
+
+def test_a_method_cannot_report_under_a_name_of_the_loop(recipe, monkeypatch, capsys):
+    """Tokens read would be overwritten by whatever else a method calls so."""
+    take = Stepper.take
+
+    def renaming(self, step, picks, stage):
+        outcome = take(self, step, picks, stage)
+        outcome.parts["tokens"] = 1.0
+        return outcome
+
+    assert verb(recipe, "--out", "plain") == 0
+    monkeypatch.setattr(Stepper, "take", renaming)
+    assert verb(recipe, "--out", "renamed") == 1
+    assert "method coconut reports ['tokens']" in capsys.readouterr().err

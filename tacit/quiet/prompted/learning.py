@@ -131,7 +131,7 @@ def _thoughts(
     return total[0], parts | {"nll": parts["nll"] / method.ahead}, gain
 
 
-OF_THOUGHTS = ("policy", "advantage", "entropy", "tokens", "empty", "unfinished", "gain", "guess")
+OF_THOUGHTS = ("policy", "advantage", "entropy", "thought_tokens", "empty", "unfinished", "gain", "guess")
 """Means over places with thoughts; the others are means over all that were looked at."""
 
 

@@ -82,7 +82,7 @@ def finding(
         arms=arms,
         scales=scales,
         metric=metric,
-        listed=("null_nll", "swapped_nll", "tokens"),
+        listed=("null_nll", "swapped_nll", "thought_tokens"),
         traced=traced or {},
     )
 

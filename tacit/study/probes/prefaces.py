@@ -16,7 +16,7 @@ from tacit.study.probes.thoughts import FOLDER
 FILE = "prefaces.json"
 NONE = "none"
 """No words in front of a text."""
-TOLD = ("nll", "null_nll", "base_nll", "gain", "helps", "used", "tokens")
+TOLD = ("nll", "null_nll", "base_nll", "gain", "helps", "used", "thought_tokens")
 
 
 def probe_prefaces(
