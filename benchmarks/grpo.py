@@ -24,11 +24,12 @@ def rows_of(vocab: int, apart: bool):
 
 
 def answered(thinker, vocab: int, contender: str, new: int):
-    """Every answer is as long as it may be: nothing ends it before."""
+    """Every answer is as long as it may be: nothing ends it before, and nothing in it is silent."""
     from tacit.engine.sampling import Sampling
 
     rows = rows_of(vocab, contender == "apart")
-    sampling = Sampling(max_tokens=new, temperature=1.0)
+    banned = (thinker.vocab.open, thinker.vocab.latent, thinker.vocab.close)
+    sampling = Sampling(max_tokens=new, temperature=1.0, banned=banned)
     if contender != "library":
         return lambda: thinker.complete(rows, sampling)
     ids = torch.tensor([layout.ids for layout in rows])

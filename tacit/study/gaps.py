@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tacit.errors import TacitError
-from tacit.study.claim import NORMAL, Interval, Outcome, Verdict, Word
+from tacit.study.intervals import NORMAL, Interval, Outcome, around, pairs_of
+from tacit.study.rules import Verdict, Word
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,10 @@ class Gap:
 
     def found(self, outcomes: Sequence[Outcome]) -> Interval:
         """The mean and 1.96 standard errors around it; without an end where there is but one seed."""
-        value = {(outcome.arm, outcome.seed): outcome.value for outcome in outcomes}
-        seeds = [seed for arm, seed in value if arm == self.worse and (self.better, seed) in value]
-        gaps = [value[self.worse, seed] - value[self.better, seed] for seed in seeds]
-        if not gaps:
-            raise TacitError(f"there is no seed with which both {self.worse} and {self.better} were run")
-        mean = math.fsum(gaps) / len(gaps)
+        gaps = [worse.value - better.value for worse, better in pairs_of(outcomes, self.worse, self.better)]
         if len(gaps) == 1:
-            return Interval(mean, -math.inf, math.inf, "one seed")
-        deviation = math.sqrt(math.fsum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1))
-        half = NORMAL * deviation / math.sqrt(len(gaps))
-        return Interval(mean, mean - half, mean + half, f"1.96 standard errors, {len(gaps)} seeds")
+            return Interval(gaps[0], -math.inf, math.inf, "one seed")
+        return around(gaps, NORMAL, f"1.96 standard errors, {len(gaps)} seeds")
 
     def holds(self, found: Interval) -> bool:
         if self.least is not None and not (found.mean >= self.least and (self.least < 0 or found.low > 0)):

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tacit.study.claim import SIZES, Claim, Verdict
+from tacit.study.claim import SIZES, Claim
 from tacit.study.figures import COLORS, INK, figure, percent
+from tacit.study.rules import Verdict
 
 KEYS = ("claim", "source", "expected", "runs", "verdict", "interval", "scale", "seconds")
 SHOWN = ("accuracy", "stderr", "latents_mean", "thought_tokens_mean", "answer_tokens_mean", "forwards", "flops")

@@ -7,8 +7,9 @@ from typing import Any
 from tacit.recipe import load
 from tacit.registry import resolve
 from tacit.study.asked import Evaluate, asked
-from tacit.study.claim import Claim, Outcome
+from tacit.study.claim import Claim
 from tacit.study.claims import CLAIMS
+from tacit.study.intervals import Outcome
 from tacit.study.page import make_page, write_page
 from tacit.study.runs import Run
 from tacit.study.teams import train_seeds

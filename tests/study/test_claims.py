@@ -10,11 +10,13 @@ import pytest
 from tacit.errors import TacitError
 from tacit.recipe import load
 from tacit.registry import resolve
-from tacit.study.claim import SIZES, Arm, Beats, Claim, Levels, Outcome, Saves, Scale, difference, t_quantile
+from tacit.study.claim import SIZES, Arm, Claim, Scale
 from tacit.study.claims import CLAIMS
+from tacit.study.intervals import Outcome, difference, t_quantile
 from tacit.study.page import KEYS, pages, text
 from tacit.study.plot import plot
 from tacit.study.repro import reproduce
+from tacit.study.rules import Beats, Levels, Saves
 from tests.study.conftest import made_run
 
 CLAIM = Claim(

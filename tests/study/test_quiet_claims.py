@@ -8,9 +8,9 @@ import pytest
 
 from tacit.evaluate import evaluate
 from tacit.registry import resolve
-from tacit.study.claim import Outcome
 from tacit.study.claims import CLAIMS
 from tacit.study.gaps import Gap, Gaps, Level, Near
+from tacit.study.intervals import Outcome
 from tacit.study.probes.thoughts import probe_thoughts, starts
 from tacit.study.repro import reproduce
 from tacit.study.runs import Run

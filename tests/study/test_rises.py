@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from tacit.study.claim import Outcome, Rises
 from tacit.study.claims.bolt_walks import CLAIM
+from tacit.study.intervals import Outcome
 from tacit.study.repro import reproduce
+from tacit.study.rules import Rises
 
 RULE = Rises(("good",), ("a/0", "a/1", "a/2"), "good", "plain", ceilings={"plain": 0.2})
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tacit.compat.adaptive import option
 from tacit.compat.adaptive.option import Fields, Option, Registry, always, field
 from tacit.errors import TacitError
 from tacit.models.places import find_weights, is_folder_name
@@ -67,7 +68,7 @@ CONFIG: Registry = (
     Option("num_gen_COUNT", field("method.group")),
 )
 
-UNSAID: dict[str, Any] = {
+UNSAID = option.UNSAID | {
     "method.name": "grpo",
     "method.group": 8,
     "method.kl": 0.0,
@@ -75,17 +76,8 @@ UNSAID: dict[str, Any] = {
     "method.reward.shorter": 0.0,
     "method.reward.longer": 0.0,
     "method.reward.required": 1.0,
-    "task.name": "gsm8k",
-    "task.part": [0.0, 1.0],
-    "task.drop_negative": False,
-    "train.clip": 1.0,
-    "train.weight_decay": 0.0,
-    "train.schedule": "constant",
-    "train.warmup": 0,
     "train.max_length": 100,
-    "train.save_every": None,
     "train.keep": 3,
-    "eval.every": None,
 }
 """What holds where no option says otherwise; a question of more than 100 tokens is left out."""
 

@@ -20,6 +20,18 @@ VALUE = r"\d[\dkpe.+-]*"
 """The same in a name that is no option's, whatever it was meant to be."""
 NOTHING = "default"
 """The name that every registry has for no setting at all."""
+UNSAID: dict[str, Any] = {
+    "task.name": "gsm8k",
+    "task.part": [0.0, 1.0],
+    "task.drop_negative": False,
+    "train.clip": 1.0,
+    "train.weight_decay": 0.0,
+    "train.schedule": "constant",
+    "train.warmup": 0,
+    "train.save_every": None,
+    "eval.every": None,
+}
+"""What holds in both kinds of training where no option says otherwise."""
 
 
 @dataclass(frozen=True)

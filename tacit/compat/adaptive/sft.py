@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tacit.compat.adaptive import option
 from tacit.compat.adaptive.option import Fields, Option, Registry, always, field
 
 SHIFTED = {"template.cue": " The answer is: ", "template.answer": "{answer}"}
@@ -103,18 +104,7 @@ VALIDATION: Registry = (
     Option("latent_thought_count_override_COUNT", field("eval.latents")),
 )
 
-UNSAID: dict[str, Any] = {
-    "method.name": "cot",
-    "task.name": "gsm8k",
-    "task.part": [0.0, 1.0],
-    "task.drop_negative": False,
-    "train.clip": 1.0,
-    "train.weight_decay": 0.0,
-    "train.schedule": "constant",
-    "train.warmup": 0,
-    "train.save_every": None,
-    "eval.every": None,
-}
+UNSAID = option.UNSAID | {"method.name": "cot"}
 """What holds where no option says otherwise."""
 UNSAID_ADAPTED: dict[str, Any] = {"model.lora.dropout": 0.0}
 """The same for runs with adapters."""

@@ -1,7 +1,8 @@
 """Chains of table look-ups can be thought silently where the same model, writing its steps, is the teacher; and what comparing
 states with the teacher's adds where a written step takes several tokens."""
 
-from tacit.study.claim import Arm, Claim, Levels, Scale
+from tacit.study.claim import Arm, Claim, Scale
+from tacit.study.rules import Levels
 
 BY_LENGTH = tuple(f"accuracy/{length}" for length in range(1, 6))
 LATENTS = tuple(f"latents/{length}" for length in range(1, 6))

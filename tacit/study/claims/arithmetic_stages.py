@@ -1,6 +1,7 @@
 """Thoughts take the place of steps one by one; does it help to go on learning earlier stages from the same chain of thoughts?"""
 
-from tacit.study.claim import Arm, Claim, Levels, Scale
+from tacit.study.claim import Arm, Claim, Scale
+from tacit.study.rules import Levels
 
 TEST = {"test": {"split": "test", "limit": 500, "batch": 128}}
 """All are asked fresh questions besides: 200 of them, as many as a stage's evaluation has, leave three points to chance."""

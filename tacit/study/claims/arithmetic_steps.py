@@ -1,6 +1,7 @@
 """Written partial products make multiplication learnable where answering at once does not, in equally many steps."""
 
-from tacit.study.claim import Arm, Beats, Claim, Scale
+from tacit.study.claim import Arm, Claim, Scale
+from tacit.study.rules import Beats
 
 CLAIM = Claim(
     name="arithmetic-steps",

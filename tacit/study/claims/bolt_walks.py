@@ -1,6 +1,7 @@
 """Thoughts that are inferred and learned from, again and again, make a model better than the few that it was given."""
 
-from tacit.study.claim import Arm, Claim, Rises, Scale
+from tacit.study.claim import Arm, Claim, Scale
+from tacit.study.rules import Rises
 
 ROUNDS = tuple(f"accuracy/{number}" for number in range(4))
 # A round of bolt/tiny with four candidates, in plain training: 128 documents of 23 tokens in each of 800 steps, read forward

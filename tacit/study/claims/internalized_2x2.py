@@ -1,6 +1,7 @@
 """A chain of thought can be taken away token by token until nothing of it is written, and the answers stay right."""
 
-from tacit.study.claim import Arm, Claim, Levels, Scale
+from tacit.study.claim import Arm, Claim, Scale
+from tacit.study.rules import Levels
 
 CLAIM = Claim(
     name="internalized-2x2",

@@ -7,8 +7,9 @@ have a `cpu` scale. Texts are the user's: `tacit repro quiet/1 task.path=FILE`.
 from collections.abc import Mapping
 from typing import Any
 
-from tacit.study.claim import Arm, Claim, Rule, Scale
+from tacit.study.claim import Arm, Claim, Scale
 from tacit.study.gaps import Gap, Gaps, Level, Near
+from tacit.study.rules import Rule
 
 Values = Mapping[str, Any]
 SOURCE = "notes of the Quiet-STaR replication on recurrent models, finding {}"

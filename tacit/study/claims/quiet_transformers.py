@@ -7,8 +7,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tacit.study.claim import Arm, Claim, Rule, Scale
+from tacit.study.claim import Arm, Claim, Scale
 from tacit.study.gaps import Gap, Gaps, Near
+from tacit.study.rules import Rule
 
 SOURCE = "notes of the Quiet-STaR replication on transformers, finding {}"
 TL, QT = (f"fragments/quiet/{name}RunConfig" for name in ("TLM", "QuietSTaRDiscreteT"))

@@ -1,7 +1,8 @@
 """A model that learned to think once for every operation learns by reinforcement that once less is enough."""
 
-from tacit.study.claim import Arm, Claim, Saves, Scale
+from tacit.study.claim import Arm, Claim, Scale
 from tacit.study.claims.adaptive_latent import BY_LENGTH, FORCED, LATENTS
+from tacit.study.rules import Saves
 
 COUNTS = {way: options for way, options in FORCED.items() if "latents" in options}
 """One step fewer than operations costs nothing at the start, two fewer cost everything."""

@@ -5,7 +5,8 @@ by heart, and what is compared is how soon a model knows them. Fillers cost time
 trains about as long as `mixed` in seconds. It ends where `mixed` does: here fillers save steps and no time.
 """
 
-from tacit.study.claim import Arm, Beats, Claim, Scale
+from tacit.study.claim import Arm, Claim, Scale
+from tacit.study.rules import Beats
 
 CLAIM = Claim(
     name="sum3-fillers",

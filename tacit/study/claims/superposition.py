@@ -1,6 +1,7 @@
 """Two layers and a few silent steps search a graph that the same two layers cannot search without them."""
 
-from tacit.study.claim import Arm, Claim, Levels, Scale
+from tacit.study.claim import Arm, Claim, Scale
+from tacit.study.rules import Levels
 
 HOPS = (2, 3, 4, 5)
 
