@@ -37,18 +37,17 @@ class Averages:
     tails: Picks
 
     @classmethod
-    def of(cls, sets: Sequence[np.ndarray], trunk: int) -> "Averages":
-        """`sets`: for each average, flat indices into the `trunk` columns of the trunk followed by those of the tails."""
-        spots = np.concatenate([np.empty(0, dtype=np.int64), *sets])
-        sizes = [len(one) for one in sets]
-        owners = np.repeat(np.arange(len(sets)), sizes)
+    def of(cls, spots: np.ndarray, sizes: Sequence[int], trunk: int) -> "Averages":
+        """`spots`: flat indices into the `trunk` columns of the trunk followed by those of the tails; so many of them, one
+        after the other, for each average."""
+        owners = np.repeat(np.arange(len(sizes)), sizes)
         shares = np.repeat([1 / max(1, size) for size in sizes], sizes)
         inside = spots < trunk
         first, second = (
             Picks(*map(torch.from_numpy, (spots[part] - start, owners[part], shares[part])))
             for part, start in ((inside, 0), (~inside, trunk))
         )
-        return cls(len(sets), first, second)
+        return cls(len(sizes), first, second)
 
     @property
     def in_trunk(self) -> bool:

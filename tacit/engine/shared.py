@@ -12,7 +12,8 @@ Shapes: B examples, S layouts of each, T trunk columns, W columns of all tails t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,8 +42,7 @@ class SharedBatch:
     ids: Tensor  # (B, W)
     keep: Tensor  # (B, W)
     cells: Tensor  # (W,) which tail a column belongs to
-    cuts: tuple[tuple[int, ...], ...]
-    """For each example, how many tokens of each layout stand in the trunk."""
+    cuts: np.ndarray  # (B, S) how many tokens of each layout stand in the trunk
     edges: tuple[int, ...]
     """Where each tail begins among the columns of all tails; behind the last, their number."""
     last_position: int
@@ -58,62 +58,57 @@ class SharedBatch:
         of </think> too."""
         if len({len(group) for group in groups}) != 1:
             raise DataError("every example must come with the same number of layouts to share a chain")
-        fed = {vocab.latent, vocab.close} if closing else {vocab.latent}
-        said = [[layout.ids for layout in group] for group in groups]
-        trunks, cuts = zip(*(_trunk(group, ids, fed) for group, ids in zip(groups, said)))
+        said = _Said.of(groups)
+        trunks, cuts = _trunks(groups, said, [vocab.latent, vocab.close] if closing else [vocab.latent])
         trunk = Batch.of(trunks, vocab)
+        at = np.array(trunk.starts)[:, None] + cuts - 1
         # A row's last token predicts nothing, so it is not read.
-        tails = [[ids[cut:-1] for ids, cut in zip(*pair)] for pair in zip(said, cuts)]
-        at = np.array([[start + cut - 1 for cut in row] for start, row in zip(trunk.starts, cuts)])
+        own = (said.columns >= cuts[..., None]) & (said.columns < said.lengths[..., None] - 1)  # (B, S, L)
+        widths = own.sum(-1).max(0)
         first = min([*trunk.latent_columns[:1], *trunk.close_columns[: int(closing)], trunk.shape[1]])
-        late = [not any(row[s] for row in tails) or int(at[:, s].max()) >= first for s in range(len(tails[0]))]
-        order = sorted(range(len(late)), key=lambda s: late[s])
-        widths = [max(len(row[s]) for row in tails) for s in order]
-        edges = [0, *np.cumsum(widths).tolist()]
+        late = (widths == 0) | (at.max(0) >= first)
+        order = np.argsort(late, kind="stable")
+        edges = np.array([0, *widths[order].cumsum()])
         ids = np.full((len(groups), edges[-1]), vocab.pad)
         keep = np.zeros(ids.shape, dtype=bool)
-        for r, row in enumerate(tails):
-            for s, edge in zip(order, edges):
-                ids[r, edge : edge + len(row[s])] = row[s]
-                keep[r, edge : edge + len(row[s])] = True
+        r, s, c = own.nonzero()
+        to = edges[order.argsort()][s] + c - cuts[r, s]
+        ids[r, to], keep[r, to] = said.ids[r, s, c], True
         nothing = torch.empty(0, dtype=torch.long)
         made = cls(
             trunk=trunk,
-            order=tuple(order),
-            early=len(late) - sum(late),
+            order=tuple(order.tolist()),
+            early=int((~late).sum()),
             at=torch.from_numpy(at[:, order]),
             ids=torch.from_numpy(ids),
             keep=torch.from_numpy(keep),
-            cells=torch.from_numpy(np.repeat(np.arange(len(widths)), widths)),
+            cells=torch.from_numpy(np.repeat(np.arange(len(order)), widths[order])),
             cuts=cuts,
-            edges=tuple(edges),
-            last_position=max(_last_position(layout) for group in groups for layout in group),
+            edges=tuple(edges.tolist()),
+            last_position=max(map(_last_position, chain.from_iterable(groups))) if said.placed else said.last,
             sources=nothing,
             said=nothing,
             targets=nothing,
             weights=torch.empty(0),
             stages=nothing,
         )
-        return replace(made, **made._targets(groups, said))
+        return replace(made, **made._targets(said))
 
-    def _targets(self, groups: Sequence[Sequence[Layout]], said: Sequence[Sequence[list[int]]]) -> dict[str, Tensor]:
-        found: list[tuple[np.ndarray, ...]] = []
-        for r, group in enumerate(groups):
-            for s, layout in enumerate(group):
-                labels = np.array(layout.labels)
-                weights = np.repeat([piece.learn for piece in layout.segments], [len(p.ids) for p in layout.segments])
-                at = np.flatnonzero(labels[1:] != IGNORE)  # what predicts each label stands in the column before it
-                before = np.array(said[r][s])[at]
-                found.append((self.spots(r, s, at), before, labels[at + 1], weights[at + 1], np.full(len(at), s)))
-        names = ("sources", "said", "targets", "weights", "stages")
-        columns = {name: torch.from_numpy(np.concatenate(part)) for name, part in zip(names, zip(*found))}
-        return columns | {"weights": columns["weights"].float()}
+    def _targets(self, said: "_Said") -> dict[str, Tensor]:
+        learned = said.labels != IGNORE
+        learned[..., 0] = False
+        r, s, c = learned.nonzero()
+        # What predicts a label stands in the column before it.
+        found = {"sources": self.spots(r, s, c - 1), "said": said.ids[r, s, c - 1], "targets": said.labels[r, s, c]}
+        found |= {"weights": said.weights[r, s, c], "stages": s}
+        return {name: torch.from_numpy(values) for name, values in found.items()}
 
-    def spots(self, row: int, stage: int, columns: np.ndarray) -> np.ndarray:
-        """Where tokens of a layout stand: flat indices into the trunk's columns followed by the tails' columns."""
-        cut, (B, T) = self.cuts[row][stage], self.trunk.shape
-        behind = B * T + row * self.edges[-1] + self.edges[self.order.index(stage)] - cut
-        return columns + np.where(columns < cut, row * T + self.trunk.starts[row], behind)
+    def spots(self, rows: np.ndarray, stages: np.ndarray | int, columns: np.ndarray) -> np.ndarray:
+        """Where tokens of some rows' layouts stand: flat indices into the trunk's columns followed by the tails' columns."""
+        cut, (B, T) = self.cuts[rows, stages], self.trunk.shape
+        edges = np.array(self.edges)
+        tails = B * T + rows * edges[-1] + edges[np.argsort(self.order)][stages] - cut
+        return columns + np.where(columns < cut, rows * T + np.array(self.trunk.starts)[rows], tails)
 
     @property
     def learned(self) -> float:
@@ -123,34 +118,77 @@ class SharedBatch:
         return replace(self, **{k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor | Batch)})
 
 
-def _trunk(group: Sequence[Layout], said: Sequence[list[int]], fed: set[int]) -> tuple[Layout, tuple[int, ...]]:
-    """The layout with the longest chain, and for each layout how far it follows that one."""
+class _Said(NamedTuple):
+    """All layouts of all examples as arrays; L is the length of the longest."""
 
-    def reach(ids: list[int]) -> int:
-        return next((n for n in range(len(ids), 0, -1) if ids[n - 1] in fed), 0)
+    rows: list[list[int]]
+    """The ids of each layout, example by example."""
+    lengths: np.ndarray  # (B, S)
+    ids: np.ndarray  # (B, S, L), -1 behind the end
+    labels: np.ndarray  # (B, S, L)
+    weights: np.ndarray  # (B, S, L)
+    placed: bool
+    """A layout says itself at which positions its tokens stand."""
 
-    s = max(range(len(group)), key=lambda s: reach(said[s]))
-    ids = said[s][: max(1, len(said[s]) - 1)]
-    positions = None if all(layout.plain for layout in group) else group[s].positions[: len(ids)]
-    cuts = []
-    for layout, mine in zip(group, said):
-        cut = _common(mine, ids)
+    @classmethod
+    def of(cls, groups: Sequence[Sequence[Layout]]) -> "_Said":
+        layouts = list(chain.from_iterable(groups))
+        rows = [layout.ids for layout in layouts]
+        lengths = np.array([len(row) for row in rows])
+        inside = np.arange(lengths.max()) < lengths[:, None]
+        ids, labels = np.full(inside.shape, -1), np.full(inside.shape, IGNORE)
+        weights = np.zeros(inside.shape, dtype=np.float32)
+        ids[inside] = np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum())
+        labels[inside] = np.fromiter(chain.from_iterable(layout.labels for layout in layouts), np.int64, lengths.sum())
+        pieces = [piece for layout in layouts for piece in layout.segments]
+        weights[inside] = np.repeat([piece.learn for piece in pieces], [len(piece.ids) for piece in pieces])
+        shape = (len(groups), -1)
+        cube = (*shape, inside.shape[1])
+        placed = not all(layout.plain for layout in layouts)
+        return cls(rows, lengths.reshape(shape), ids.reshape(cube), labels.reshape(cube), weights.reshape(cube), placed)
+
+    @property
+    def columns(self) -> np.ndarray:
+        return np.arange(self.ids.shape[-1])
+
+    @property
+    def last(self) -> int:
+        return int(self.lengths.max()) - 1
+
+
+def _trunks(groups: Sequence[Sequence[Layout]], said: _Said, fed: Sequence[int]) -> tuple[list[Layout], np.ndarray]:
+    """Of each example the layout with the longest chain, and (B, S) how far each layout follows that one."""
+    thinks = np.isin(said.ids, fed)
+    reach = np.where(thinks.any(-1), said.ids.shape[-1] - thinks[..., ::-1].argmax(-1), 0)
+    longest = reach.argmax(1)
+    which = np.arange(len(groups))
+    ends = np.maximum(1, said.lengths[which, longest] - 1)
+    follows = said.ids == said.ids[which, longest][:, None]
+    follows &= said.columns < np.minimum(said.lengths, ends[:, None])[..., None]
+    cuts = np.where(follows.all(-1), follows.shape[-1], follows.argmin(-1))
+    trunks, stages = [], said.lengths.shape[1]
+    for r, (s, end) in enumerate(zip(longest.tolist(), ends.tolist())):
+        group = groups[r]
+        placed = said.placed and not all(layout.plain for layout in group)
+        positions = group[s].positions[:end] if placed else None
+        if positions is not None or not cuts[r].all() or (reach[r] > cuts[r]).any():
+            _check(group, group[s], cuts[r].tolist(), reach[r].tolist(), positions)
+        trunks.append(Layout(Segment("trunk", said.rows[r * stages + s][:end], positions=positions)))
+    return trunks, cuts
+
+
+def _check(
+    group: Sequence[Layout], trunk: Layout, cuts: list[int], reach: list[int], positions: list[int] | None
+) -> None:
+    for layout, cut, last in zip(group, cuts, reach):
         if not cut:
-            raise DataError(f"{layout!r} and {group[s]!r} have no beginning in common, so there is nothing to share")
-        if not fed.isdisjoint(mine[cut:]):
-            raise DataError(
-                f"{layout!r} thinks after it has left the chain of {group[s]!r}, so the two cannot share one"
-            )
+            raise DataError(f"{layout!r} and {trunk!r} have no beginning in common, so there is nothing to share")
+        if last > cut:
+            raise DataError(f"{layout!r} thinks after it has left the chain of {trunk!r}, so the two cannot share one")
         if positions is not None:
             follow = positions[cut - 1] + 1
-            if layout.positions != [*positions[:cut], *range(follow, follow + len(mine) - cut)]:
+            if layout.positions != [*positions[:cut], *range(follow, follow + len(layout) - cut)]:
                 raise DataError(f"{layout!r} places its tokens at other positions than the chain it would share")
-        cuts.append(cut)
-    return Layout(Segment("trunk", ids, positions=positions)), tuple(cuts)
-
-
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
 
 
 def _last_position(layout: Layout) -> int:

@@ -9,6 +9,7 @@ Shapes: L layers compared, P pairs, H hidden size.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -107,15 +108,19 @@ class Twins:
 
 def _pairs(batch: SharedBatch, rows: Sequence[dict[str, Layout]], places: Term) -> Pairs:
     found = [(r, place) for r, row in enumerate(rows) for place in places(row["main"], row["teacher"])]
-    columns = batch.trunk.ids.numel()
-    student = Averages.of([batch.spots(r, STUDENT, _array(place.student)) for r, place in found], columns)
-    teacher = Averages.of([batch.spots(r, TEACHER, _array(place.teacher)) for r, place in found], columns)
+    which = [r for r, _ in found]
+    student = _averages(batch, which, STUDENT, [place.student for _, place in found])
+    teacher = _averages(batch, which, TEACHER, [place.teacher for _, place in found])
     known = torch.tensor([len(p.student) > 0 and len(p.teacher) > 0 for _, p in found], dtype=torch.bool)
     return Pairs(student, teacher, known, [(r, place.teacher) for r, place in found])
 
 
-def _array(tokens: Sequence[int]) -> np.ndarray:
-    return np.array(tokens, dtype=np.int64)
+def _averages(batch: SharedBatch, rows: Sequence[int], stage: int, places: Sequence[Sequence[int]]) -> Averages:
+    """Over `places`, tokens of a layout of each of `rows`."""
+    sizes = [len(place) for place in places]
+    which = np.repeat(np.array(rows, dtype=np.int64), sizes)
+    columns = np.fromiter(chain.from_iterable(places), np.int64, sum(sizes))
+    return Averages.of(batch.spots(which, stage, columns), sizes, batch.trunk.ids.numel())
 
 
 def distilled_loss(thinker, twins: Twins, counts: dict, distance: Distance, weights: dict[str, float]) -> Loss:
@@ -202,8 +207,8 @@ def gather_moments(thinker, twins: Twins, distance: Distance) -> Twins:
     batch = SharedBatch.of([[layout] for layout in twins.teachers], thinker.vocab)
     sides = {}
     for name, pair in twins.pairs.items():
-        sets = [batch.spots(r, 0, _array(tokens)) for r, tokens in pair.places]
-        sides[name] = Averages.of(sets, batch.trunk.ids.numel()).to(thinker.device)
+        which, tokens = [r for r, _ in pair.places], [columns for _, columns in pair.places]
+        sides[name] = _averages(batch, which, 0, tokens).to(thinker.device)
     trace = read_shared(thinker, batch.to(thinker.device), list(sides.values()))
     sums = dict(twins.sums)
     for name, side in sides.items():
