@@ -7,6 +7,7 @@ many of them a model uses; accuracy is told for each length of the chain.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -29,6 +30,12 @@ class Operation(NamedTuple):
         return (value + self.number if self.sign == "+" else value * self.number) % modulus
 
 
+@cache
+def _operations(modulus: int) -> tuple[Operation, ...]:
+    """All that change some value."""
+    return *(Operation("+", a) for a in range(1, modulus)), *(Operation("*", a) for a in range(2, modulus))
+
+
 class Modular(Generated):
     """Chains of operations modulo a prime. Held-out questions never occur in training; training questions may recur."""
 
@@ -47,8 +54,7 @@ class Modular(Generated):
     """narrow: a step is the value after an operation. wide: the value before it, the operation and the value after it."""
 
     def problem(self, rng: np.random.Generator) -> tuple[int, list[Operation]]:
-        operations = [Operation("+", a) for a in range(1, self.modulus)]
-        operations += [Operation("*", a) for a in range(2, self.modulus)]
+        operations = _operations(self.modulus)
         length = int(rng.integers(1, self.longest + 1))
         chosen = [operations[i] for i in rng.integers(0, len(operations), length)]
         return int(rng.integers(self.modulus)), chosen
