@@ -115,7 +115,7 @@ class Thinker(nn.Module):
         attention: str = "auto",
     ) -> "Thinker":
         """A saved thinker, or any causal language model, which then thinks as Coconut does. `name` is a run, a checkpoint,
-        a folder or a hub id."""
+        a folder or a hub id. It is in evaluation mode, as the library's models are."""
         from tacit.models.folder import load_parts, read_facts
         from tacit.models.loading import load_base
         from tacit.models.places import find_weights
@@ -125,11 +125,11 @@ class Thinker(nn.Module):
         model, tokenizer = load_base(place, revision=revision, dtype=dtype, attention=attention)
         facts = read_facts(place, revision)
         if facts is None:
-            return cls(model, tokenizer, with_tokens(model, tokenizer))
+            return cls(model, tokenizer, with_tokens(model, tokenizer)).eval()
         thinker = cls(model, tokenizer, find_tokens(tokenizer, facts["tokens"]), facts["thinking"])
         load_parts(thinker, place, revision)
         thinker.facts = facts
-        return thinker
+        return thinker.eval()
 
     def forward(self, batch: Batch, **options) -> Trace:
         return run(self, batch, **options)

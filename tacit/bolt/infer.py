@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
-import torch
 
-from tacit.batch import Batch
 from tacit.bolt.rounds import Inference
 from tacit.engine.sampling import Sampling
 from tacit.evaluate.flops import NONE, Work, reading_work, work
+from tacit.evaluate.scores import log_probabilities
 from tacit.layout import Layout, Segment
 from tacit.methods.bolt import Marks, posterior, prior
-from tacit.objectives import token_nll
 from tacit.thinker import Thinker
 
 
@@ -117,7 +115,6 @@ def draw(thinker: Thinker, asked: Sequence[Asked], settings: Inference) -> list[
     return found
 
 
-@torch.inference_mode()
 def weigh(thinker: Thinker, asked: Sequence[Asked], found: Sequence[Inferred], settings: Inference) -> None:
     """The joint probability of every valid candidate and its chunk. Equal candidates of a chunk are read once."""
     marks = Marks.of(thinker.vocab)
@@ -128,14 +125,7 @@ def weigh(thinker: Thinker, asked: Sequence[Asked], found: Sequence[Inferred], s
                 rows.setdefault((number, candidate.ids), _joint(marks, one, candidate.ids, thinker.vocab.eos, settings))
     for (number, _), row in rows.items():
         found[number].work = found[number].work.plus(reading_work(row, thinker))
-    order = sorted(rows, key=lambda key: len(rows[key]))
-    scores: dict[tuple[int, tuple[int, ...]], float] = {}
-    training = thinker.training
-    thinker.eval()
-    for start in range(0, len(order), settings.batch):
-        keys = order[start : start + settings.batch]
-        scores |= zip(keys, _log_likelihoods(thinker, [rows[key] for key in keys]))
-    thinker.train(training)
+    scores = dict(zip(rows, log_probabilities(thinker, list(rows.values()), settings.batch)))
     for number, inferred in enumerate(found):
         for candidate in inferred.candidates:
             candidate.log_p = scores.get((number, candidate.ids), -math.inf)
@@ -147,14 +137,6 @@ def _joint(marks: Marks, one: Asked, thought: tuple[int, ...], eos: int, setting
     context = [segment._replace(learn=0.0) for segment in one.context.segments]
     opened = [Segment("mark", (start,)), Segment("mark", (before,), float(settings.mark_counts))]
     return Layout(*context, *opened, *rest, *([Segment("answer", (eos,), 1.0)] if one.last else []))
-
-
-def _log_likelihoods(thinker: Thinker, layouts: Sequence[Layout]) -> list[float]:
-    """The log-probability of what each row learns."""
-    batch = Batch.of(layouts, thinker.vocab).to(thinker.device)
-    each = token_nll(thinker, thinker(batch, end=batch.end).hidden, batch).double()
-    totals = torch.zeros(len(layouts), dtype=torch.double, device=each.device)
-    return (-totals.index_add(0, batch.sources // batch.shape[1], each)).tolist()
 
 
 def _take(candidates: Sequence[Candidate], how: str, rng: np.random.Generator) -> int | None:

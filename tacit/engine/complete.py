@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tacit.engine.dropout import without_dropout
 from tacit.engine.prompts import Head, PromptReader
 from tacit.engine.sampling import Sampling, choose, uniforms
 from tacit.engine.stream import Stream
@@ -129,16 +130,9 @@ def complete(
     )
     if len(each) != len(prompts):
         raise DataError(f"{len(prompts)} prompts came with {len(each)} samplings; give one for all or one for each")
-    training = thinker.training
-    thinker.eval()  # what is sampled and what is scored must be one policy, so no dropout
-    try:
-        with torch.inference_mode():
-            chances = [uniforms(s.seed, draw) for s, draw in zip(each, draws or range(len(prompts)))]
-            done = _Sampler(
-                thinker, prompts, each, chances, thoughts or (), slots or len(prompts), on_token, on_done
-            ).run()
-    finally:
-        thinker.train(training)
+    with without_dropout(thinker), torch.inference_mode():
+        chances = [uniforms(s.seed, draw) for s, draw in zip(each, draws or range(len(prompts)))]
+        done = _Sampler(thinker, prompts, each, chances, thoughts or (), slots or len(prompts), on_token, on_done).run()
     for completion in done:  # tensors of inference mode could not be learned from later
         completion.thoughts = [vector.clone() for vector in completion.thoughts]
     return done

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tacit.engine.dropout import without_dropout
 from tacit.errors import ModelError
 
 TWO_PART = "two_part"
@@ -159,14 +160,12 @@ def _check_numbers(door: Door, name: str) -> None:
 @torch.no_grad()
 def _check_head(door: Door, name: str) -> None:
     """Body then head must be the model itself: some families do something between the two that no setting names."""
-    training = door.model.training
-    door.model.eval()
     ids = torch.tensor([[1, 2, 0]], device=door.device) % _weight(door.embedding).shape[0]
     # With a mask, lest the library warn that one of the tokens looks like padding.
     given = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "use_cache": False}
-    whole = door.model(**given).logits
-    ours = door.head(door.body(**given).last_hidden_state)
-    door.model.train(training)
+    with without_dropout(door.model):
+        whole = door.model(**given).logits
+        ours = door.head(door.body(**given).last_hidden_state)
     if not torch.allclose(whole.float(), ours.float(), rtol=1e-2, atol=1e-3 * float(whole.float().abs().max())):
         raise ModelError(
             f"the head of {name} is more than a matrix behind its body (they differ by "

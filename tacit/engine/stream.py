@@ -98,7 +98,8 @@ def drops_caches(door: Door) -> bool:
     # The second name is the older one; where both exist, asking for it warns.
     names = ("is_activation_checkpointing", "is_gradient_checkpointing")
     name = next((n for n in names if hasattr(type(body), n)), None)
-    return name is not None and getattr(body, name) and body.training
+    # Asked last, because the library walks through all modules for it.
+    return body.training and name is not None and getattr(body, name)
 
 
 class AttentionStream:

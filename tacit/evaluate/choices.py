@@ -1,22 +1,15 @@
-"""Which of the offered answers does the model find likeliest? Scored behind everything it thought, silently or in words.
-
-Shapes: N learned tokens, T columns.
-"""
+"""Which of the offered answers does the model find likeliest? Scored behind everything it thought, silently or in words."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
-import torch
-
-from tacit.batch import Batch
 from tacit.engine.complete import Completion
-from tacit.engine.run import run
 from tacit.evaluate.account import after_cue
 from tacit.evaluate.asking import Asked
+from tacit.evaluate.scores import log_probabilities
 from tacit.example import encode
 from tacit.layout import Layout, Segment
-from tacit.objectives import token_nll
 from tacit.tasks.base import Task
 from tacit.vocab import Vocab
 
@@ -63,19 +56,3 @@ def _possible(last: int, written: Sequence[int], vocab: Vocab) -> tuple[int, ...
         if token != vocab.latent or kept[-1] not in (vocab.close, vocab.eos):
             kept.append(token)
     return tuple(kept[1:])
-
-
-@torch.no_grad()
-def log_probabilities(thinker, layouts: Sequence[Layout], batch: int) -> list[float]:
-    """The log-probability of the learned tokens of every layout."""
-    training = thinker.training
-    thinker.eval()
-    scores: list[float] = []
-    for start in range(0, len(layouts), batch):
-        part = Batch.of(layouts[start : start + batch], thinker.vocab).to(thinker.device)
-        each = token_nll(thinker, run(thinker, part).hidden, part)  # (N,)
-        rows = part.sources // part.shape[1]
-        total = torch.zeros(part.shape[0], dtype=each.dtype, device=each.device)
-        scores += (-total.index_add(0, rows, each)).tolist()
-    thinker.train(training)
-    return scores

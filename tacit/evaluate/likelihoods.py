@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from tacit.engine.complete import Completion
+from tacit.engine.dropout import without_dropout
 from tacit.engine.sampling import Sampling
 from tacit.errors import DataError
 from tacit.evaluate.account import account, ends
@@ -179,14 +180,10 @@ def evaluate_answers(
         template = template.model_copy(update={"question": settings.question})
     task = task.model_copy(update={"template": template})
     begun = time.perf_counter()
-    training = thinker.training
-    thinker.eval()
-    try:
+    with without_dropout(thinker):
         questions = _Asking(thinker, method, task, settings, stage).questions(share(list(enumerate(examples))))
         _hear(thinker, method, questions, settings.batch)
         mine = [(question.number, question.row(thinker)) for question in questions]
-    finally:
-        thinker.train(training)
     parts = gathered((mine, time.perf_counter() - begun))
     rows = [row for _, row in sorted((pair for part, _ in parts for pair in part), key=lambda pair: pair[0])]
     seconds = max(seconds for _, seconds in parts)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tacit.batch import Batch
+from tacit.engine.dropout import without_dropout
 from tacit.engine.run import run
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment, targets
@@ -43,14 +44,10 @@ def token_nll(method: "Method", thinker, rows: Sequence[Layout], batch: int) -> 
     since they need little padding."""
     order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
     found: list[list[float]] = [[]] * len(rows)
-    training = thinker.training
-    thinker.eval()
-    try:
+    with without_dropout(thinker):
         for n, told in zip(order, method.predict(thinker, [rows[n] for n in order], batch)):
             ids = torch.tensor(targets(rows[n]), dtype=torch.long, device=told.device)
             found[n] = (-told.gather(1, ids[:, None])[:, 0]).double().tolist()
-    finally:
-        thinker.train(training)
     return found
 
 

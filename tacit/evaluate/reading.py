@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from tacit.batch import Batch
+from tacit.engine.dropout import without_dropout
 from tacit.engine.run import run
 from tacit.evaluate.flops import Work, reading_work
 from tacit.layout import Layout
@@ -42,16 +43,12 @@ def read(thinker, layouts: Sequence[Layout], prompts: Sequence[Layout], batch: i
     fit = [i for i, layout in enumerate(layouts) if limit is None or max(layout.positions) < limit]
     fit.sort(key=lambda i: len(layouts[i]))  # neighbours need little padding
     found: list[Reading | None] = [None] * len(layouts)
-    training = thinker.training
-    thinker.eval()
-    try:
+    with without_dropout(thinker):
         for start in range(0, len(fit), batch):
             part = fit[start : start + batch]
             readings = _read(thinker, [layouts[i] for i in part], [prompts[i] for i in part])
             for i, reading in zip(part, readings):
                 found[i] = reading
-    finally:
-        thinker.train(training)
     return found
 
 

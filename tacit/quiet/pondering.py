@@ -3,7 +3,7 @@
 Shapes: M learned tokens, n steps, H hidden size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tacit.batch import Batch
+from tacit.engine.dropout import without_dropout
 from tacit.engine.run import run
 from tacit.evaluate.flops import reading_flops, step_flops
 from tacit.evaluate.predicting import text_rows
@@ -72,26 +73,12 @@ def measure(thinker: "Thinker", encoded: Sequence[Encoded], batch: int) -> dict[
     steps (`flops_per_token`), beside that of the model without any (`base_flops_per_token`)."""
     rows = text_rows(encoded, thinker.limit)
     sums: dict[str, float] = {}
-    training = thinker.training
-    thinker.eval()
     kind = lru_cache(None)(lambda token: kind_of(thinker.tokenizer.decode([token])))
-    for start in range(0, len(rows), batch):
-        part = Batch.of(rows[start : start + batch], thinker.vocab).to(thinker.device)
-        if not len(part.targets):
-            continue
-        hidden, said = learned_states(run(thinker, part, end=part.end).hidden, part)
-        nll, halts = stepped(thinker, hidden, part.targets)
-        steps = steps_of(halts)
-        told = {"nll": (halts.exp() * nll).sum(1), "mixed_nll": -(halts - nll).logsumexp(1), "steps": steps}
-        told["base_nll"] = in_chunks(_nll, thinker, hidden, said, part.targets)
-        told |= {f"nll/{n}": each for n, each in enumerate(nll.unbind(1), 1)} | {"places": torch.ones_like(steps)}
-        kinds = [kind(token) for token in part.targets.tolist()]
-        for name in KINDS:
-            here = torch.tensor([one == name for one in kinds], device=steps.device)
-            told |= {f"steps/{name}": steps * here, f"places/{name}": here}
-        for name, each in told.items():
-            sums[name] = sums.get(name, 0.0) + float(each.sum(dtype=torch.float64))
-    thinker.train(training)
+    with without_dropout(thinker):
+        for start in range(0, len(rows), batch):
+            part = Batch.of(rows[start : start + batch], thinker.vocab).to(thinker.device)
+            for name, each in _each_token(thinker, part, kind).items() if len(part.targets) else ():
+                sums[name] = sums.get(name, 0.0) + float(each.sum(dtype=torch.float64))
     if not sums:
         return {"nll": 0.0, "places": 0.0}
     counts = {name: count for name, count in sums.items() if name.split("/")[0] == "places"}
@@ -115,3 +102,18 @@ def kind_of(text: str) -> str:
     if any(letter.isalpha() for letter in text):
         return "letter"
     return "mark" if text.strip() else "space"
+
+
+def _each_token(thinker: "Thinker", batch: Batch, kind: Callable[[int], str]) -> dict[str, Tensor]:
+    """(M,) what is told of every learned token."""
+    hidden, said = learned_states(run(thinker, batch, end=batch.end).hidden, batch)
+    nll, halts = stepped(thinker, hidden, batch.targets)
+    steps = steps_of(halts)
+    told = {"nll": (halts.exp() * nll).sum(1), "mixed_nll": -(halts - nll).logsumexp(1), "steps": steps}
+    told["base_nll"] = in_chunks(_nll, thinker, hidden, said, batch.targets)
+    told |= {f"nll/{n}": each for n, each in enumerate(nll.unbind(1), 1)} | {"places": torch.ones_like(steps)}
+    kinds = [kind(token) for token in batch.targets.tolist()]
+    for name in KINDS:
+        here = torch.tensor([one == name for one in kinds], device=steps.device)
+        told |= {f"steps/{name}": steps * here, f"places/{name}": here}
+    return told

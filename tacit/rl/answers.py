@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tacit.batch import Batch
 from tacit.engine.complete import Completion, replay
+from tacit.engine.dropout import without_dropout
 from tacit.engine.run import check_positions, run
 from tacit.engine.sampling import Sampling, choose, log_probability, uniforms
 from tacit.layout import Layout, Segment
@@ -70,13 +71,8 @@ def branched(
     thinker, prompts: Sequence[Layout], each: int, rules: Sequence[Sampling], draws: Sequence[int]
 ) -> list[Group]:
     """`each` answers behind every number of silent steps up to the most that the thinker takes. Prompts end with <think>."""
-    training = thinker.training
-    thinker.eval()
-    try:
-        with torch.inference_mode():
-            return _Branches(thinker, prompts, each, rules, draws).groups()
-    finally:
-        thinker.train(training)
+    with without_dropout(thinker), torch.inference_mode():
+        return _Branches(thinker, prompts, each, rules, draws).groups()
 
 
 class _Branches:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tacit.engine.dropout import without_dropout
 from tacit.methods.base import Loss
 from tacit.rl.actions import Actions
-from tacit.rl.start import without_dropout
 
 
 def policy_loss(

@@ -1,15 +1,14 @@
 """The thinker as it was when training began: what a policy must not drift away from.
 
 Beside adapters only the small learned parts are copied: with the adapters switched off, the model is the one that training began
-with. Without adapters the whole model is copied. And the one way in which a policy is asked: without dropout.
+with. Without adapters the whole model is copied.
 """
 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from torch import nn
-
+from tacit.engine.dropout import without_dropout
 from tacit.errors import TacitError
 from tacit.models.adapters import is_adapted
 from tacit.thinker import Thinker
@@ -43,14 +42,3 @@ class Start:
         model = self._frozen.model
         with without_dropout(model), model.disable_adapter() if self._adapters_off else nullcontext():
             yield self._frozen
-
-
-@contextmanager
-def without_dropout(module: nn.Module) -> Iterator[None]:
-    """What is sampled and what is scored must be one policy."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)

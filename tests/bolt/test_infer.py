@@ -131,8 +131,8 @@ def test_equal_candidates_are_read_once(monkeypatch):
     questions = asked(thinker, 1)
     found = draw(thinker, questions, SHORT)
     rows = []
-    score = module._log_likelihoods
-    monkeypatch.setattr(module, "_log_likelihoods", lambda t, layouts: rows.extend(layouts) or score(t, layouts))
+    score = module.log_probabilities
+    monkeypatch.setattr(module, "log_probabilities", lambda t, layouts, n: rows.extend(layouts) or score(t, layouts, n))
     weigh(thinker, questions, found, SHORT)
     different = {c.ids for c in found[0].candidates if c.valid}
     assert len(rows) == len(different) < sum(c.valid for c in found[0].candidates)
