@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from tacit.bolt.asking import REFUSED, Answer, Backend, OnAnswer, Request
-from tacit.bolt.secrets import secret
+from tacit.bolt.secrets import masked, secret
 from tacit.bolt.synthesis import Synthesis
 from tacit.errors import TacitError
 
@@ -67,8 +67,10 @@ class Endpoint(Backend):
             asked = 0.0
             try:
                 response = await client.post(settings.url.rstrip("/") + "/chat/completions", json=body)
-            except (httpx2.TransportError, httpx2.InvalidURL) as error:
-                fault = f"{type(error).__name__}: {error}"
+            except (httpx2.RequestError, httpx2.InvalidURL) as error:
+                # What the client says of a request it could not build may quote the headers, and the key with them.
+                told_of = "" if isinstance(error, httpx2.LocalProtocolError) else f": {error}"
+                fault = f"{type(error).__name__}{told_of}"
             else:
                 if response.status_code == 200:
                     return _read(response)
@@ -87,8 +89,7 @@ class Endpoint(Backend):
 
     def _shown(self, text: str) -> str:
         """A server's words without the key, should it repeat it."""
-        text = text if self.key is None else text.replace(self.key, "***")
-        return " ".join(text.split())[:TOLD]
+        return " ".join(masked(text, self.key).split())[:TOLD]
 
 
 def _seconds(told: str | None) -> float:

@@ -13,7 +13,7 @@ import pytest
 from tacit.bolt import asking, endpoint
 from tacit.bolt.asking import STYLES, Answer, Answered, Asker, Backend, Request, judged, request
 from tacit.bolt.chunks import Chunking
-from tacit.bolt.secrets import secret
+from tacit.bolt.secrets import masked, secret
 from tacit.bolt.synthesis import Synthesis
 from tacit.bolt.synthesize import check_kind, merge, plan, work
 from tacit.errors import TacitError
@@ -260,6 +260,32 @@ def test_a_key_is_sent_and_never_shown(corpus, server, tmp_path, monkeypatch):
     assert len(rows(synthesized("wrap_cot", corpus, tmp_path / "c", settings))) == 12
     kept = "".join(f.read_text() for f in tmp_path.rglob("*.json*"))
     assert "sesame-123" not in kept and "SOME_KEY" in kept
+
+
+def test_blanks_around_a_key_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOME_KEY", " sesame-123\r\n")
+    assert secret("SOME_KEY") == "sesame-123"
+    monkeypatch.setenv("SOME_KEY", " \n")
+    (tmp_path / ".env").write_text("SOME_KEY=' sesame-456 '\n", encoding="utf-8-sig")
+    assert secret("SOME_KEY") == "sesame-456"
+
+
+@pytest.mark.parametrize("key", ["sesame\n123", "sesame 123", "sésame-123", "sesame–123", "sesame\x7f123"])
+def test_a_key_that_cannot_be_sent_is_named_and_not_shown(key, corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", key)
+    settings = at("http://127.0.0.1:9/v1", patience=0).model_copy(update={"key": "SOME_KEY"})
+    with pytest.raises(TacitError, match="the key in SOME_KEY cannot be sent") as caught:
+        synthesized("wrap_cot", corpus, tmp_path / "out", settings)
+    assert "123" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said", ['Bearer ab"c\\d/e', json.dumps('ab"c\\d/e'), r'{"k": "ab\"c\\d\/e"}', repr(b'ab"c\\d/e')]
+)
+def test_a_key_is_not_shown_however_a_server_writes_it(said):
+    shown = masked(said, 'ab"c\\d/e')
+    assert "***" in shown and "ab" not in shown and "/e" not in shown
 
 
 def test_a_server_that_is_not_there_is_named(corpus, tmp_path, monkeypatch):
