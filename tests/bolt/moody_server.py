@@ -29,6 +29,14 @@ class Moody(BaseHTTPRequestHandler):
             return self.say(401, {"error": f"wrong key {self.headers['authorization']}"})
         if "NEVER" in words:
             return self.say(200, told("", 5, 0))
+        if "SLOWLY" in words:
+            time.sleep(0.3)
+            return self.say(200, told(f"Thought {len(words)}.", 5, 1))
+        if "FORBIDDEN" in words:
+            time.sleep(0.1)
+            return self.say(403, {"error": "not for you"})
+        if "LATER" in words:
+            return self.say(429, {"error": "slow down"}, {"retry-after": "60"})
         if "REFUSE" in words:
             return self.say(400, {"error": "against the rules"})
         mood = MOODS[hashlib.md5(words.encode()).digest()[0] % len(MOODS)] if time_of == 1 else "well"

@@ -13,6 +13,7 @@ import pytest
 from tacit.bolt import asking, endpoint
 from tacit.bolt.asking import STYLES, Answer, Answered, Asker, Backend, Request, judged, request
 from tacit.bolt.chunks import Chunking
+from tacit.bolt.endpoint import Endpoint
 from tacit.bolt.secrets import masked, secret
 from tacit.bolt.synthesis import Synthesis
 from tacit.bolt.synthesize import check_kind, merge, plan, work
@@ -292,6 +293,28 @@ def test_a_server_that_is_not_there_is_named(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(endpoint, "FIRST", 0.001)
     with pytest.raises(TacitError, match=r"127\.0\.0\.1:9/v1 did not answer in 3 attempts"):
         synthesized("wrap_cot", corpus, tmp_path / "out", at("http://127.0.0.1:9/v1", patience=2))
+
+
+def test_a_stop_keeps_what_is_under_way_and_asks_for_nothing_more(server, tmp_path):
+    """One request is forbidden while two are being answered and one waits for a minute: two answers are kept, nobody waits."""
+    settings = at(server())
+    words = ["FORBIDDEN", "SLOWLY one", "SLOWLY two", "LATER", "well one", "well two"]
+    requests = [Request("", word, 0) for word in words]
+    store = Answered(tmp_path / "answers", settings)
+    start = time.perf_counter()
+    with pytest.raises(TacitError, match="not for you"):
+        Asker(Endpoint(settings), store).ask(requests)
+    assert time.perf_counter() - start < 10
+    assert [store.find(one) is not None for one in requests] == [False, True, True, False, False, False]
+    assert sorted(line["words"] for line in rows(tmp_path / "asked.log")) == sorted(words[:4])
+
+
+def test_a_budget_loses_no_answer_that_is_under_way(server, tmp_path):
+    settings = at(server(), price_out=1e6, budget=1)
+    store, requests = Answered(tmp_path / "answers", settings), [Request("", f"SLOWLY {n}", 0) for n in range(9)]
+    with pytest.raises(TacitError, match="the budget of 1 is spent"):
+        Asker(Endpoint(settings), store).ask(requests)
+    assert 2 <= len(rows(tmp_path / "asked.log")) == sum(store.find(one) is not None for one in requests) <= 6
 
 
 def test_requests_keep_their_distance(corpus, server, tmp_path):
