@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -17,7 +18,12 @@ from tacit.errors import TacitError
 FIRST, LONGEST = 0.5, 120.0
 """Seconds of the first pause, and of the longest."""
 BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-STOPPED = {401: "the key is wrong", 403: "the key may not do this", 404: "the address or the model is unknown there"}
+STOPPED = {
+    401: "the key is wrong",
+    402: "there is nothing left to pay with",
+    403: "the key may not do this",
+    404: "the address or the model is unknown there",
+}
 TOLD = 300
 """Characters of a server's own words that are shown."""
 
@@ -74,12 +80,13 @@ class Endpoint(Backend):
                 fault = f"{type(error).__name__}{told_of}"
             else:
                 if response.status_code == 200:
-                    return _read(response)
+                    answer = _read(response)
+                    return replace(answer, reason=self._shown(answer.reason))
                 fault = f"status {response.status_code}: {self._shown(response.text)}"
                 if response.status_code in STOPPED:
                     raise TacitError(f"{settings.url} says {fault} — {STOPPED[response.status_code]}")
                 if response.status_code not in BUSY:
-                    return Answer(fault=REFUSED)
+                    return Answer(fault=REFUSED, reason=fault)
                 asked = _seconds(response.headers.get("retry-after"))
             pause = max(asked, min(FIRST * 2**attempt, LONGEST) * random.uniform(0.5, 1.0))
             if attempt < settings.patience and not await _passed(pause, over):
@@ -121,9 +128,10 @@ def _read(response: httpx2.Response) -> Answer:
         choice = told["choices"][0]
         text = choice["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return Answer(fault="malformed")
+        return Answer(fault="malformed", reason=response.text)
     if not isinstance(text, str):
-        return Answer("", REFUSED if choice["message"].get("refusal") else "empty", read, written)
+        said = choice["message"].get("refusal")
+        return Answer("", REFUSED if said else "empty", read, written, str(said or ""))
     return Answer(text, "cut off" if choice.get("finish_reason") == "length" else "", read, written)
 
 

@@ -232,6 +232,9 @@ def test_a_server_in_a_bad_mood(corpus, server, tmp_path, monkeypatch):
     assert all(chunk["thought"].startswith("Thought ") for row in found[:12] for chunk in row["chunks"])
     assert not any(chunk["thought"] for row in found[12:] for chunk in row["chunks"])
     assert {one["id"]: one["fault"] for one in left} == {"silent": "empty", "refused": "refused"}
+    assert [one["reason"] for one in left if one["fault"] == "refused"] == [
+        'status 400: {"error": "against the rules"}'
+    ]
     assert told["faults"] == {"empty": told["unanswered"] - 1, "refused": 1}
     assert told["price"] == pytest.approx((told["tokens_in"] * 2 + told["tokens_out"] * 10) / 1e6) and told["price"]
     log = rows(tmp_path / "asked.log")
@@ -315,6 +318,38 @@ def test_a_budget_loses_no_answer_that_is_under_way(server, tmp_path):
     with pytest.raises(TacitError, match="the budget of 1 is spent"):
         Asker(Endpoint(settings), store).ask(requests)
     assert 2 <= len(rows(tmp_path / "asked.log")) == sum(store.find(one) is not None for one in requests) <= 6
+
+
+def test_a_server_that_refuses_everything_is_no_judge_of_texts(corpus, server, tmp_path, monkeypatch):
+    """It is stopped with its words, and asked again when it is mended; a text that it refuses among others is not."""
+    monkeypatch.setattr(endpoint, "FIRST", 0.01)
+    settings = at(server()).model_copy(update={"shard": 20})
+    (tmp_path / "sulking").touch()
+    with pytest.raises(TacitError, match=r"refused 16 requests one after the other.*422.*max_tokens is too large"):
+        synthesized("latent_thoughts", corpus, tmp_path / "out", settings)
+    assert 16 <= len(rows(tmp_path / "asked.log")) <= 16 + settings.parallel
+    (tmp_path / "sulking").unlink()
+    assert all(
+        chunk["thought"]
+        for row in rows(synthesized("latent_thoughts", corpus, tmp_path / "out", settings))
+        for chunk in row["chunks"]
+    )
+
+
+def test_nothing_is_learned_from_no_answers(server, tmp_path):
+    """Too few requests to be sure of the server while it is asked."""
+    (tmp_path / "few.jsonl").write_text(json.dumps({"id": "a", "text": "REFUSE this. And that."}) + "\n")
+    with pytest.raises(TacitError, match=r"no answer to any of 1 requests.*against the rules.*remove .*/out/wrap_cot"):
+        synthesized("wrap_cot", tmp_path / "few.jsonl", tmp_path / "out", at(server()))
+    assert not (tmp_path / "out/wrap_cot.jsonl").exists() and not (tmp_path / "out/wrap_cot.json").exists()
+    assert not list((tmp_path / "out").glob("answers/*/*"))
+
+
+def test_a_server_that_wants_money_is_not_asked_again(server, tmp_path):
+    settings = at(server())
+    with pytest.raises(TacitError, match=r"status 402.*top up.*nothing left to pay with"):
+        Asker(Endpoint(settings), Answered(tmp_path, settings)).ask([Request("", "BROKE", 0)])
+    assert len(rows(tmp_path / "asked.log")) == 1
 
 
 def test_requests_keep_their_distance(corpus, server, tmp_path):
