@@ -28,15 +28,26 @@ def infer(pipeline: Pipeline, words: Sequence[str], number: int) -> list[Line]:
     ]
 
 
-def learn(pipeline: Pipeline, number: int, data: str | None, seed: int | None = None) -> list[Line]:
-    """The model of a round, or a baseline beside it."""
+def learn(
+    pipeline: Pipeline, words: Sequence[str], number: int, data: str | None, seed: int | None = None
+) -> list[Line]:
+    """The model of a round, or a baseline beside it. How many steps cost as much as the rounds did is known when these are over,
+    so a baseline of that kind has a line that finds out."""
     if data is None:
         fields, out, start = pipeline.learn_fields(number), pipeline.model(number), pipeline.start(number)
         return [_train(pipeline, fields, out, start, seed)]
     fields = _dotted_data(pipeline, data, number)
     if FLOPS_STEPS in fields.values():
-        steps = matched_steps(pipeline, fields, number)
-        fields = {key: steps if value == FLOPS_STEPS else value for key, value in fields.items()}
+        told = ("bolt", "match", *words, "--out", pipeline.folder, "--round", number, "--data", data)
+        return [line(*told, *(() if seed is None else ("--seed", seed)))]
+    return [_train(pipeline, fields, _baseline(pipeline, data, number), None, seed)]
+
+
+def match(pipeline: Pipeline, number: int, data: str, seed: int | None = None) -> list[Line]:
+    """A baseline with the steps that cost what the rounds up to this one did."""
+    fields = _dotted_data(pipeline, data, number)
+    steps = matched_steps(pipeline, fields, number)
+    fields = {key: steps if value == FLOPS_STEPS else value for key, value in fields.items()}
     return [_train(pipeline, fields, _baseline(pipeline, data, number), None, seed)]
 
 

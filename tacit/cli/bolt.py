@@ -28,6 +28,7 @@ Round = Annotated[int, typer.Option("--round", min=1, help="The number of the ro
 FromZero = Annotated[int, typer.Option("--round", min=0, help="The number of the round; 0 is the warm start.")]
 How = Annotated[Mode, typer.Option("--mode", help="cat prints the command lines, run runs them; launch: not yet.")]
 Data = Annotated[str | None, typer.Option("--data", help="Learn from other data: a name under bolt.data.")]
+Matched = Annotated[str, typer.Option("--data", help="A name under bolt.data, with train.steps: {flops_steps}.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed, in a folder of its own.")]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="latent_thoughts, wrap_baseline or wrap_cot.")]
 Part = Annotated[str | None, typer.Option("--part", help="Only plan, work or merge.")]
@@ -122,7 +123,15 @@ def learn(words: Words, out: Out, round: Round = 1, data: Data = None, seed: See
     """Train a round's model on its thoughts, or a baseline on other data."""
     from tacit.bolt import steps
 
-    do(steps.learn(_pipeline(words, out), round, data, seed), mode)
+    do(steps.learn(_pipeline(words, out), words, round, data, seed), mode)
+
+
+@bolt.command()
+def match(words: Words, out: Out, data: Matched, round: Round = 1, seed: Seed = None, mode: How = Mode.run) -> None:
+    """Train a baseline for as many steps as cost what the rounds so far did; how many is found when this is run."""
+    from tacit.bolt import steps
+
+    do(steps.match(_pipeline(words, out), round, data, seed), mode)
 
 
 @bolt.command()

@@ -123,6 +123,24 @@ def test_every_command_is_printed_and_run(command, shared, capsys):
     assert files(recipe.parent) - before or command.startswith(("merge", "judge"))
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_printed_where_nothing_is_there_yet(command, tmp_path, capsys):
+    """What only the earlier steps can tell is found when the line is run."""
+    recipe = recipe_in(tmp_path)
+    before = files(tmp_path)
+    assert tacit(command, recipe, tmp_path / "out", capsys, "cat").startswith("tacit ")
+    assert files(tmp_path) == before
+
+
+def test_a_baseline_that_comes_too_early_names_what_comes_first(shared, tmp_path, capsys):
+    recipe, out = shared
+    command = "learn R --out O --round 1 --data raw_flops_match_baseline"
+    with pytest.raises(TacitError, match=r"tacit bolt warm with .*small\.yaml"):
+        tacit(command, recipe, tmp_path, capsys, "run")
+    with pytest.raises(TacitError, match="tacit bolt infer --round 3"):
+        tacit(command.replace("1", "3"), recipe, out, capsys, "run")
+
+
 def test_launch_is_refused_with_the_reason(shared, capsys):
     with pytest.raises(TacitError, match="cannot talk to one yet"):
         tacit("warm R --out O", *shared, capsys, "launch")
