@@ -10,7 +10,7 @@ import yaml
 from tacit.bolt import cost
 from tacit.bolt.finetune import seeds_of, tally
 from tacit.bolt.pipeline import Pipeline
-from tacit.bolt.plots import curve, envelope, plot
+from tacit.bolt.plots import accuracies, curve, envelope, missing_nats, plot
 from tacit.cli import app
 from tacit.errors import TacitError
 from tacit.evaluate.votes import at_least_one, majority, scores
@@ -35,6 +35,9 @@ COMMANDS = [
     "finetune gsm8k R --out O --round 1 --seeds 1,2",
     "finetune math R --out O --round 1 --seeds 1",
     "finetune math R --out O --round 1 --data raw_token_match_baseline --seeds 1",
+    "learn R --out O --round 1 --seed 5",
+    "judge R --out O --round 1 --trial 5",
+    "finetune gsm8k R --out O --round 1 --trial 5 --seeds 1",
     "plot O",
 ]
 """In the order of the published README; R is a recipe and O a folder."""
@@ -192,11 +195,72 @@ def test_results_of_seeds_are_told_with_their_error(shared):
     (shared[1] / "round-1/learn-gsm8k/seed-3").rmdir()
 
 
+def test_three_trials_with_five_seeds_each(tmp_path, capsys):
+    """The first trial is the run without --seed; thoughts for the next round are its alone."""
+    recipe, out = recipe_in(tmp_path), tmp_path / "out"
+    for command, model in (
+        ("finetune math R --out O --round 1", "round-1/learn"),
+        ("finetune math R --out O --round 0", "warm"),
+        ("finetune math R --out O --round 1 --data raw_token_match_baseline", "raw_token_match_baseline"),
+        ("finetune math R --out O --round 1 --data raw_flops_match_baseline", "round-1/raw_flops_match_baseline"),
+    ):
+        trials = [f"{out}/{model}", f"{out}/{model}-seed-43", f"{out}/{model}-seed-44"]
+        printed = [
+            shlex.split(one)
+            for trial in ("", " --trial 43", " --trial 44")
+            for one in tacit(command + trial, recipe, out, capsys, "cat").splitlines()
+        ]
+        begun = [words[words.index("--from") + 1] for words in printed if "--from" in words]
+        assert begun == [trial for trial in trials for _ in range(5)]
+        assert [words[-1] for words in printed if "tally" in words] == [f"{trial}-math" for trial in trials]
+    learned = shlex.split(tacit("learn R --out O --round 1 --seed 43", recipe, out, capsys, "cat"))
+    assert learned[learned.index("--out") + 1] == f"{out}/round-1/learn-seed-43" and "train.seed=43" in learned
+    with pytest.raises(TacitError, match="seed 0 is that of the run without --seed"):
+        tacit("warm R --out O --seed 0", recipe, out, capsys, "cat")
+
+
+def test_trials_are_pooled(tmp_path):
+    results = {
+        "round-1/learn-math": (0.1, 0.2),
+        "round-1/learn-seed-43-math": (0.3,),
+        "round-2/learn-math": (0.5,),
+        "round-2/raw_flops_match_baseline-seed-43-math": (0.6,),
+        "round-1/raw_flops_match_baseline-math": (0.7,),
+        "warm-seed-44-math": (0.8,),
+        "round-1/learn-gsm8k": (0.9,),
+    }
+    for name, values in results.items():
+        (tmp_path / name).mkdir(parents=True)
+        seeds = {str(seed): {"accuracy": value} for seed, value in enumerate(values)}
+        (tmp_path / name / "finetuned.json").write_text(json.dumps({"seeds": seeds}))
+    assert accuracies(tmp_path, "math") == {
+        "round-1/learn": [0.1, 0.2, 0.3],
+        "round-2/learn": [0.5],
+        "round-2/raw_flops_match_baseline": [0.6],
+        "round-1/raw_flops_match_baseline": [0.7],
+        "warm": [0.8],
+    }
+    for name, bound in (
+        ("warm-judged", -5),
+        ("warm-seed-43-judged", -6),
+        ("round-1", -3),
+        ("round-2/learn-seed-43-judged", -1),
+    ):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "judged.json").write_text(json.dumps({"bound_4": bound}))
+    assert {number: sorted(values) for number, values in missing_nats(tmp_path, 4).items()} == {
+        0: [5, 6],
+        1: [3],
+        2: [1],
+    }
+
+
 def test_figures(shared):
     names = {file.name for file in plot(shared[1])}
     assert names == {"kinds.png", "rounds.png", "finetuned-gsm8k.png", "finetuned-math.png"}
     points = curve(Run(shared[1] / "warm"), "eval/ppl")
     assert len(points) == 2 and 0 < points[0][0] < points[1][0]
+    assert len(accuracies(shared[1], "gsm8k")["round-1/learn"]) == 3 and len(missing_nats(shared[1], 1)[1]) == 2
     assert envelope([(1, 0.2), (2, 0.1), (3, 0.4)]) == [(1, 0.2), (2, 0.2), (3, 0.4)]
 
 
