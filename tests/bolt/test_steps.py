@@ -1,6 +1,7 @@
 """Every command of the published workflow, printed and run, at a size of seconds; figures and fine-tuned models at its end."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -142,6 +143,49 @@ def test_a_baseline_that_comes_too_early_names_what_comes_first(shared, tmp_path
         tacit(command, recipe, tmp_path, capsys, "run")
     with pytest.raises(TacitError, match="tacit bolt infer --round 3"):
         tacit(command.replace("1", "3"), recipe, out, capsys, "run")
+
+
+def test_published_thoughts_are_read_and_learned_from(tmp_path, capsys):
+    """The published way with DOWNLOAD_PREPROCESSED_DATASETS=true; a file stands for the hub."""
+    recipe, source, made = recipe_in(tmp_path), tmp_path / "hub.jsonl", tmp_path / "published"
+    rows = []
+    for n in range(12):
+        chunks = [{"suffix": f"Text {n} says {n}.", "latent": "It counts."}, {"suffix": " It ends.", "latent": ""}]
+        rows.append({"text": f"Text {n} says {n}. It ends.", "chunks": chunks})
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    whole = "bolt.corpus.piece=null bolt.corpus.tokenizer=null"  # the hub's tokenizer is not there
+    told = f"bolt/finemath-published bolt.corpus.config=SUBSET bolt.corpus.folder={made} bolt.corpus.source={source}"
+    tacit(f"prepare {told} {whole}", recipe, tmp_path / "out", capsys, "run")
+    found = [json.loads(line) for line in (made / "train.jsonl").read_text().splitlines()]
+    assert [row["chunks"] for row in found] == [row["chunks"] for row in rows[1:]]
+    (tmp_path / "out/round-1").mkdir(parents=True)
+    (tmp_path / "out/round-1/thoughts.jsonl").symlink_to(made / "train.jsonl")
+    learn = f"learn R task.valid={made}/train.jsonl bolt.start=scratch --out O --round 1"
+    tacit(learn, recipe, tmp_path / "out", capsys, "run")
+    assert " steps " in (tmp_path / "out/round-1/learn/lesson.txt").read_text()
+
+
+def told_lines() -> list[str]:
+    """Every command line of the page but `run`, which is not printed, with a value for each word that stands for others."""
+    page = (Path(__file__).parents[2] / "docs/bolt.md").read_text()
+    found = re.findall(r"^ +(tacit bolt [^#\n]*)", page, re.MULTILINE) + re.findall(r"`(tacit bolt \w+ [^`…]*)`", page)
+    values = {"DATA_SETUP": "raw_token_match_baseline", "MODE": "cat", "$seed": "43", "[": "", "]": ""}
+    for word, value in values.items():
+        found = [line.replace(word, value) for line in found]
+    found = [re.sub("(?<![A-Za-z])N(?![A-Za-z])", "1", line).strip() for line in found]
+    each = {line.replace("DATA_TYPE", kind) for line in found for kind in KINDS}
+    return sorted(line for line in each if not line.startswith("tacit bolt run "))
+
+
+def test_every_line_of_the_page_is_one_that_tacit_knows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = told_lines()
+    assert len(lines) > 25
+    for line in lines:
+        mode = () if "--mode" in line else ("--mode", "cat")
+        app([*shlex.split(line)[1:], *mode], prog_name="tacit", standalone_mode=False)
+        assert capsys.readouterr().out.startswith("tacit ")
+    assert not list(tmp_path.iterdir())
 
 
 def test_launch_is_refused_with_the_reason(shared, capsys):
