@@ -11,13 +11,17 @@ import pytest
 import yaml
 
 from tacit.bolt import cost
+from tacit.bolt.asking import Request
+from tacit.bolt.backends import Engine
 from tacit.bolt.command_lines import tacit as command_line
 from tacit.bolt.finetune import seeds_of, tally
 from tacit.bolt.pipeline import Pipeline
 from tacit.bolt.plots import accuracies, curve, envelope, missing_nats, plot
+from tacit.bolt.synthesis import Synthesis
 from tacit.errors import TacitError
 from tacit.evaluate.votes import at_least_one, majority, scores
 from tacit.study.runs import Run
+from tests.thinkers import thinker_of
 
 KINDS = ("latent_thoughts", "raw_repeat", "raw_fresh", "wrap_baseline", "wrap_cot")
 COMMANDS = [
@@ -314,6 +318,27 @@ def test_figures(shared):
 def test_nothing_to_draw(tmp_path):
     with pytest.raises(TacitError, match="nothing to draw"):
         plot(tmp_path)
+
+
+# -- our own engine as the stronger model -------------------------------------------------------------------------------
+
+
+def test_our_own_engine_answers_each_request_by_itself(tmp_path):
+    thinker = thinker_of()
+    thinker.save_pretrained(tmp_path / "model")
+    words = [Request("", "hello", 3), Request("hello", "3+4=7", 3), Request("", "hello", 4), Request("", "h" * 2000, 0)]
+    settings = Synthesis(backend="engine", model=str(tmp_path / "model"), max_tokens=6, temperature=1.0, parallel=2)
+    engine = Engine(settings)
+
+    def told(requests):
+        found = {}
+        engine.answer(requests, found.__setitem__)
+        return [found[n] for n in range(len(requests))]
+
+    together = told(words)
+    assert together == [told([one])[0] for one in words]
+    assert 0 < together[0].tokens_out <= 12 and together[0] != together[2]
+    assert together[3].fault == "refused"  # longer than the model has positions
 
 
 # -- scores -------------------------------------------------------------------------------------------------------------
