@@ -182,11 +182,11 @@ class _Kept:
 def _rows(file: Path) -> list[Row] | None:
     """The rows of a whole shard, or None."""
     try:
-        text = file.read_bytes()
-        *lines, last = text.decode().splitlines(keepends=True)
+        # Texts may contain what str.splitlines takes for the end of a line.
+        *lines, last, end = file.read_bytes().split(b"\n")
         told = json.loads(last)
-        body = "".join(lines)
-        if told["sha256"] != hashlib.sha256(body.encode()).hexdigest() or told["rows"] != len(lines):
+        body = b"".join(line + b"\n" for line in lines)
+        if end or told["sha256"] != hashlib.sha256(body).hexdigest() or told["rows"] != len(lines):
             return None
         return [json.loads(line) for line in lines]
     except (OSError, ValueError, KeyError, TypeError):

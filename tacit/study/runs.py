@@ -89,7 +89,8 @@ class Run:
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file. A last line that was cut off while it was written is left out."""
-    rows = file.read_text(encoding="utf-8").splitlines()
+    # Strings may contain what str.splitlines takes for the end of a line.
+    rows = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     found = []
     for number, row in enumerate(rows, 1):
         try:

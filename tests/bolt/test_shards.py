@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tacit.bolt.lines import Lines
 from tacit.bolt.shards import Shard, Shards
 from tacit.errors import DataError, TacitError
+from tacit.study.runs import read_lines
 
 WORKER = """
 import sys, time
@@ -107,6 +109,25 @@ def test_a_damaged_shard_is_refused_and_made_again(tmp_path, damage):
         list(shards.rows())
     assert shards.work(rows) == 1 and list(shards.rows()) == whole()
     assert len(list(tmp_path.glob("shard-00003.damaged-*"))) == 1
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_what_ends_a_line_elsewhere_ends_no_row(tmp_path, end):
+    """Twin: a line feed is written as an escape, and as itself it does end a row."""
+    shards, made = planned(tmp_path, 3, 2), []
+
+    def make(shard: Shard):
+        made.append(shard.number)
+        assert len(made) <= 2, "made again and again"
+        return [{"text": f"one{end}two\n{n}"} for n in range(shard.start, shard.stop)]
+
+    wanted = [{"text": f"one{end}two\n{n}"} for n in range(3)]
+    assert shards.work(make) == 2 and list(shards.rows()) == wanted
+    assert shards.merge(tmp_path / "all.jsonl") == 3
+    assert Lines(tmp_path / "all.jsonl").rows(1, 3) == wanted[1:] and read_lines(tmp_path / "all.jsonl") == wanted
+    (tmp_path / "all.jsonl").write_text('{"text": "one\ntwo"}\n')
+    with pytest.raises(json.JSONDecodeError):
+        Lines(tmp_path / "all.jsonl").rows(0, 1)
 
 
 def test_two_plans_do_not_share_a_folder(tmp_path):
