@@ -12,6 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -72,22 +73,28 @@ class Shards:
 
     def work(self, make: Callable[[Shard], Sequence[Row]], on_done: Callable[[int, int], None] | None = None) -> int:
         """Claim shards and make their rows until all are done; says how many this process made. It waits for shards that
-        others are at work on, lest they die."""
+        others are at work on, lest they die. A shard that was found whole is not looked at again."""
         shards, made = self.shards(), 0
-        while True:
-            waiting = [shard for shard in shards if not self.done(shard)]
-            if not waiting:
-                return made
-            shard = next((one for one in waiting if self._claim(one)), None)
-            if shard is None:
+        left = shards
+        while left:
+            busy: list[Shard] = []
+            for place, shard in enumerate(left, 1):
+                if self.done(shard):
+                    continue
+                if not self._claim(shard):
+                    busy.append(shard)
+                    continue
+                with self._kept(shard):
+                    if not self.done(shard):
+                        self._put_aside(shard)
+                        self._finish(shard, make(shard))
+                        made += 1
+                if on_done:
+                    on_done(len(shards) - len(busy) - len(left) + place, len(shards))
+            if len(busy) == len(left):
                 time.sleep(min(1.0, self.patience / 4))
-                continue
-            with self._kept(shard):
-                if not self.done(shard):
-                    self._finish(shard, make(shard))
-                    made += 1
-            if on_done:
-                on_done(len(shards) - len(waiting) + 1, len(shards))
+            left = busy
+        return made
 
     def _claim(self, shard: Shard) -> bool:
         claim = self._claim_file(shard)
@@ -124,25 +131,26 @@ class Shards:
         return self.folder / f"shard-{shard.number:05d}.jsonl"
 
     def done(self, shard: Shard) -> bool:
-        """Whether a shard's file is there and whole. One that is damaged is put aside, and its shard is made again."""
+        """Whether a shard's file is there and whole."""
+        return _lines(self._file(shard)) is not None
+
+    def _put_aside(self, shard: Shard) -> None:
+        """Keep what is left of a damaged shard under another name. Who calls this holds the shard's claim; another who held it
+        for too long may still be first."""
         file = self._file(shard)
-        if not file.exists():
-            return False
-        if _rows(file) is not None:
-            return True
-        file.rename(file.with_suffix(f".damaged-{uuid.uuid4().hex[:8]}"))
-        return False
+        with suppress(FileNotFoundError):
+            file.rename(file.with_suffix(f".damaged-{uuid.uuid4().hex[:8]}"))
 
     def rows(self) -> Iterator[Row]:
         """The rows of all shards in order, each once."""
         for shard in self.shards():
-            found = _rows(self._file(shard))
-            if found is None:
+            lines = _lines(self._file(shard))
+            if lines is None:
                 raise DataError(
                     f"{self._file(shard)}: this shard is missing or damaged, so nothing can be merged yet; run the command that "
                     "makes shards again, it does what is missing"
                 )
-            yield from found
+            yield from map(json.loads, lines)
 
     def merge(self, target: str | Path) -> int:
         """All rows in one file, which appears whole; says how many."""
@@ -179,8 +187,8 @@ class _Kept:
         self.claim.unlink(missing_ok=True)
 
 
-def _rows(file: Path) -> list[Row] | None:
-    """The rows of a whole shard, or None."""
+def _lines(file: Path) -> list[bytes] | None:
+    """The lines of a whole shard, or None."""
     try:
         # Texts may contain what str.splitlines takes for the end of a line.
         *lines, last, end = file.read_bytes().split(b"\n")
@@ -188,7 +196,7 @@ def _rows(file: Path) -> list[Row] | None:
         body = b"".join(line + b"\n" for line in lines)
         if end or told["sha256"] != hashlib.sha256(body).hexdigest() or told["rows"] != len(lines):
             return None
-        return [json.loads(line) for line in lines]
+        return lines
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
 
@@ -109,6 +110,47 @@ def test_a_damaged_shard_is_refused_and_made_again(tmp_path, damage):
         list(shards.rows())
     assert shards.work(rows) == 1 and list(shards.rows()) == whole()
     assert len(list(tmp_path.glob("shard-00003.damaged-*"))) == 1
+
+
+def test_workers_that_begin_with_a_damaged_shard_all_live(tmp_path):
+    """It is large, so that all of them find the damage before one has made it again."""
+    shards = planned(tmp_path, 4, 2)
+
+    def make(shard: Shard):
+        return [{"document": n, "long": "x" * 2_000_000} for n in range(shard.start, shard.stop)]
+
+    shards.work(make)
+    file, start, found = tmp_path / "shard-00000.jsonl", Barrier(4), []
+    file.write_bytes(file.read_bytes()[:-5])
+
+    def one():
+        start.wait()
+        found.append(Shards(tmp_path, patience=1.0).work(make))
+
+    workers = [Thread(target=one) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(found) == [0, 0, 0, 1] and len(list(tmp_path.glob("*.damaged-*"))) == 1
+    assert [row["document"] for row in shards.rows()] == [0, 1, 2, 3]
+
+
+def test_a_finished_shard_is_read_once_however_many_there_are(tmp_path, monkeypatch):
+    shards, read = planned(tmp_path, 60, 2), []
+    shards.work(rows)
+    for number in range(0, 30, 3):
+        (tmp_path / f"shard-{number:05d}.jsonl").unlink()
+    content = Path.read_bytes
+
+    def counted(file: Path) -> bytes:
+        found = content(file)
+        read.append(file.name)
+        return found
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    assert shards.work(rows) == 10
+    assert len(read) == len(set(read)) == 20
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
