@@ -23,7 +23,9 @@ import yaml
 from tacit.bolt.documents import infer_documents, row_of, statistics
 from tacit.bolt.rounds import Inference, Rounds
 from tacit.bolt.shards import Shard, Shards
+from tacit.bolt.whole import write_whole
 from tacit.errors import TacitError
+from tacit.lock import alone
 from tacit.recipe import load
 from tacit.recipe.schema import Recipe
 
@@ -66,6 +68,10 @@ class Pipeline:
 
     def run(self) -> Path:
         """Everything that is not done yet; the folder."""
+        with alone(self.folder):
+            return self._run()
+
+    def _run(self) -> Path:
         self._keep_recipe()
         self.make_data()
         model = self.warm()
@@ -91,8 +97,7 @@ class Pipeline:
 
         told = self.recipe.model_dump(mode="json")
         Run(self.folder).check_made_by(told)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(self.folder / RECIPE, yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
+        write_whole(self.folder / RECIPE, yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
 
     def make_data(self) -> None:
         """The corpus and the thoughts of the warm start, where the recipe says how they are made."""
@@ -173,7 +178,8 @@ class Pipeline:
             "model": os.path.relpath(self.model(number - 1), self.place(number)),
             "infer": rounds.infer.model_copy(update={"seed": seed}).model_dump(mode="json"),
         }
-        Shards(self.place(number) / "infer").plan(len(_corpus(self.recipe)), rounds.shard, about)
+        with alone(self.place(number)):
+            Shards(self.place(number) / "infer").plan(len(_corpus(self.recipe)), rounds.shard, about)
 
     # -- what came of it ------------------------------------------------------------------------------------------------
 
@@ -196,7 +202,7 @@ class Pipeline:
             raise TacitError("no held-out document fits into the model whole; set bolt.judged: [] or a larger model")
         told = {f"bound_{k}": sum(max(one.bound(k) or 0.0, FLOOR) for one in whole) / len(whole) for k in rounds.judged}
         place.mkdir(parents=True, exist_ok=True)
-        _write(file, json.dumps(told) + "\n")
+        write_whole(file, json.dumps(told) + "\n")
         return told
 
     def _tell(self, number: int, model: Path, judged: dict[str, float]) -> None:
@@ -217,7 +223,7 @@ class Pipeline:
         line |= {f"eval/{told}/{number}": result[told]}
         line |= {f"infer/{key}": value for key, value in inferred.items()}
         self.lines.append(line)
-        _write(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
+        write_whole(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
         bounds = "".join(f", {name} {value:.3f}" for name, value in judged.items())
         self.say(f"{f'round {number}' if number else 'warm start'}: {told} {result[told]:.3f}{bounds}")
 
@@ -247,9 +253,11 @@ def work(place: Path) -> int:
 def merge(place: Path, say: Callable[[str], None] = print, seconds: float = 0.0) -> Path:
     """All shards as one file, and what they look like."""
     shards = Shards(place / "infer")
-    found = statistics(list(shards.rows())) | {"seconds": round(seconds, 3)}
-    shards.merge(place / THOUGHTS)
-    _write(place / STATISTICS, json.dumps(found, indent=1) + "\n")
+    shards.about()
+    with alone(place):
+        found = statistics(list(shards.rows())) | {"seconds": round(seconds, 3)}
+        shards.merge(place / THOUGHTS)
+        write_whole(place / STATISTICS, json.dumps(found, indent=1) + "\n")
     say("inferred: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     return place / THOUGHTS
 
@@ -273,10 +281,3 @@ def _dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         found |= _dotted(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
     return found
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all."""
-    beside = file.with_name(f".{file.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(file)

@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from tacit.bolt.whole import whole, write_whole
 from tacit.errors import DataError, TacitError
 
 PLAN = "plan.json"
@@ -46,7 +47,7 @@ class Shards:
         file = self.folder / PLAN
         self.folder.mkdir(parents=True, exist_ok=True)
         if not file.exists():
-            _write(file, json.dumps(wanted, indent=1) + "\n")
+            write_whole(file, json.dumps(wanted, indent=1) + "\n")
         found = json.loads(file.read_text(encoding="utf-8"))
         if found != json.loads(json.dumps(wanted)):
             different = [key for key in {*found, *wanted} if found.get(key) != json.loads(json.dumps(wanted)).get(key)]
@@ -123,7 +124,7 @@ class Shards:
     def _finish(self, shard: Shard, rows: Sequence[Row]) -> None:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         last = {"shard": shard.number, "rows": len(rows), "sha256": hashlib.sha256(lines.encode()).hexdigest()}
-        _write(self._file(shard), lines + json.dumps(last) + "\n")
+        write_whole(self._file(shard), lines + json.dumps(last) + "\n")
 
     # -- what is done ---------------------------------------------------------------------------------------------------
 
@@ -154,13 +155,11 @@ class Shards:
 
     def merge(self, target: str | Path) -> int:
         """All rows in one file, which appears whole; says how many."""
-        count, target = 0, Path(target)
-        partial = target.with_name(target.name + ".part")
-        with partial.open("w", encoding="utf-8") as out:
+        count = 0
+        with whole(Path(target)) as out:
             for row in self.rows():
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
                 count += 1
-        partial.replace(target)
         return count
 
 
@@ -199,13 +198,3 @@ def _lines(file: Path) -> list[bytes] | None:
         return lines
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all, and on the disk before its name is there."""
-    partial = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.part")
-    with partial.open("w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(file)

@@ -1,15 +1,17 @@
 """The rounds, at a size of seconds: nothing is done twice, and it does not matter by whom."""
 
 import json
+import os
 import shutil
 
 import pytest
 
 from tacit.bolt.documents import infer_documents, row_of, statistics
-from tacit.bolt.pipeline import Pipeline, work
+from tacit.bolt.pipeline import Pipeline, merge, work
 from tacit.bolt.rounds import Inference
 from tacit.errors import TacitError
 from tacit.example import Example, Template, from_row
+from tacit.lock import alone
 from tacit.models.making import make_thinker
 from tacit.models.scratch import Scratch
 from tacit.recipe.schema import Model
@@ -99,6 +101,23 @@ def test_another_recipe_is_refused(finished):
         Pipeline("mult/2x2-filler", {}, finished)
     with pytest.raises(ValueError, match=r"learn must put \{thoughts\}"):
         pipeline(finished, **{"bolt.learn": {"task.inferred": "x"}})
+
+
+def test_two_in_one_folder_are_refused(finished, tmp_path):
+    """Twin: when the other one has ended, the same goes on."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    one, place = pipeline(folder), folder / "round-1"
+    for held, action in ((folder, one.run), (place, lambda: one.plan(1)), (place, lambda: merge(place, one.say))):
+        before = thoughts(folder), sorted(folder.rglob("*"))
+        with alone(held), pytest.raises(TacitError, match=rf"{held} is being written by another run.*{os.getpid()}"):
+            action()
+        assert (thoughts(folder), sorted(folder.rglob("*"))) == before
+        action()
+        assert thoughts(folder) == before[0]
+    with pytest.raises(TacitError, match="holds no plan"):
+        merge(folder / "round-9")
+    assert not (folder / "round-9").exists()
 
 
 TEXT = "Dogs bark. Cats purr. Birds sing.\n\nFish swim. Bees hum."

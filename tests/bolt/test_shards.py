@@ -172,6 +172,23 @@ def test_what_ends_a_line_elsewhere_ends_no_row(tmp_path, end):
         Lines(tmp_path / "all.jsonl").rows(0, 1)
 
 
+def test_merging_while_another_merges_leaves_both_whole(tmp_path, monkeypatch):
+    shards, target = planned(tmp_path), tmp_path / "all.jsonl"
+    shards.work(rows)
+    found: list[int] = []
+
+    def interrupted():
+        for row in Shards(tmp_path).rows():
+            if row["document"] == 20:
+                found.append(Shards(tmp_path).merge(target))
+                assert read_lines(target) == whole()
+            yield row
+
+    monkeypatch.setattr(shards, "rows", interrupted)
+    assert (shards.merge(target), found) == (47, [47])
+    assert read_lines(target) == whole() and not list(tmp_path.glob("*.part"))
+
+
 def test_two_plans_do_not_share_a_folder(tmp_path):
     planned(tmp_path)
     planned(tmp_path)
