@@ -140,24 +140,3 @@ def _numbers(one: Inferred | None, costs: Price) -> Row:
             "bound": one.bound(len(one.candidates)),
         }
     return numbers
-
-
-def statistics(rows: Sequence[Row]) -> dict[str, float]:
-    """What an inference looks like, from its rows: chunks, how many were left out, how many candidates were valid, how many of
-    them counted, and what choosing gained."""
-    told = [chunk for row in rows for chunk in row.get("chunks", [row])]
-    asked = [one for one in told if one["candidates"]]
-    taken = [one for one in asked if "log_weight" in one]
-    numbers = {
-        "chunks": float(len(told)),
-        "too_long": float(len(told) - len(asked)),
-        "without_thought": float(len(asked) - len(taken)),
-        "flops": float(sum(one["flops"] for one in asked)),
-    }
-    if asked:
-        numbers["valid"] = sum(one["valid"] for one in asked) / sum(one["candidates"] for one in asked)
-    if taken:
-        numbers["effective"] = sum(one["effective"] for one in taken) / len(taken)
-        numbers["gain"] = sum(one["log_weight"] - one["mean_log_weight"] for one in taken) / len(taken)
-        numbers["bound"] = sum(one["bound"] for one in taken) / len(taken)
-    return numbers

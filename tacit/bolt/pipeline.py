@@ -10,8 +10,6 @@ DIR/metrics.jsonl         a line for the warm start and for each round
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -20,18 +18,17 @@ from typing import Any
 
 import yaml
 
-from tacit.bolt.documents import infer_documents, row_of, statistics
-from tacit.bolt.rounds import Inference, Rounds
-from tacit.bolt.shards import Shard, Shards
+from tacit.bolt import workers
+from tacit.bolt.documents import infer_documents
+from tacit.bolt.rounds import Rounds
 from tacit.bolt.whole import write_whole
+from tacit.bolt.workers import STATISTICS, THOUGHTS
 from tacit.errors import TacitError
 from tacit.lock import alone
 from tacit.recipe import load
 from tacit.recipe.schema import Recipe
 
-RECIPE, METRICS, THOUGHTS, STATISTICS, JUDGED = (
-    "recipe.yaml", "metrics.jsonl", "thoughts.jsonl", "statistics.json", "judged.json",
-)  # fmt: skip
+RECIPE, METRICS, JUDGED = "recipe.yaml", "metrics.jsonl", "judged.json"
 APART = 1000
 """Between the seeds of two rounds, so that no two of them share random numbers."""
 JUDGE_SEED = 1 << 30
@@ -163,23 +160,21 @@ class Pipeline:
         start = time.perf_counter()
         self.plan(number)
         if self.workers == 1:
-            work(place)
+            workers.work(place)
         else:
-            employ(place, self.workers)
-        return merge(place, self.say, time.perf_counter() - start)
+            workers.employ(place, self.workers)
+        return workers.merge(place, self.say, time.perf_counter() - start)
 
     def plan(self, number: int) -> None:
         """What is to be inferred, written down so that any process can take a part."""
         rounds = self.rounds
         seed = rounds.infer.seed + APART * self.recipe.train.seed + number
         about = {
-            "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
             # From the round's folder, which other machines may know by another name.
             "model": os.path.relpath(self.model(number - 1), self.place(number)),
             "infer": rounds.infer.model_copy(update={"seed": seed}).model_dump(mode="json"),
         }
-        with alone(self.place(number)):
-            Shards(self.place(number) / "infer").plan(len(_corpus(self.recipe)), rounds.shard, about)
+        workers.plan(self.place(number), self.recipe, rounds.shard, about)
 
     # -- what came of it ------------------------------------------------------------------------------------------------
 
@@ -226,53 +221,6 @@ class Pipeline:
         write_whole(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
         bounds = "".join(f", {name} {value:.3f}" for name, value in judged.items())
         self.say(f"{f'round {number}' if number else 'warm start'}: {told} {result[told]:.3f}{bounds}")
-
-
-def work(place: Path) -> int:
-    """Take shards of a planned round until none is left; says how many were made here."""
-    from tacit.cli.eval import Progress
-    from tacit.thinker import Thinker
-
-    shards = Shards(place / "infer")
-    plan = shards.about()
-    recipe, settings = Recipe.model_validate(plan["recipe"]), Inference(**plan["infer"])
-    rounds = section(recipe)
-    shards.patience = rounds.patience
-    documents, template = _corpus(recipe), recipe.resolved_task().template
-    loaded: list[Thinker] = []  # nobody waits for a model who finds nothing to do
-
-    def make(shard: Shard) -> list[dict[str, Any]]:
-        if not loaded:
-            loaded.append(Thinker.from_pretrained(str(place / plan["model"])))
-        found = infer_documents(loaded[0], documents[shard.start : shard.stop], template, settings, rounds.chunking)
-        return [row_of(one, loaded[0]) for one in found]
-
-    return shards.work(make, Progress())
-
-
-def merge(place: Path, say: Callable[[str], None] = print, seconds: float = 0.0) -> Path:
-    """All shards as one file, and what they look like."""
-    shards = Shards(place / "infer")
-    shards.about()
-    with alone(place):
-        found = statistics(list(shards.rows())) | {"seconds": round(seconds, 3)}
-        shards.merge(place / THOUGHTS)
-        write_whole(place / STATISTICS, json.dumps(found, indent=1) + "\n")
-    say("inferred: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
-    return place / THOUGHTS
-
-
-def employ(place: Path, workers: int) -> None:
-    """Worker processes on this machine. One that dies is missed by nobody: the others take its shards over."""
-    command = [sys.executable, "-m", "tacit", "bolt", "work", str(place)]
-    running = [subprocess.Popen(command) for _ in range(workers)]
-    codes = [process.wait() for process in running]
-    if all(codes):
-        raise TacitError(f"all {workers} worker processes failed (exit codes {codes}); the reason stands above")
-
-
-def _corpus(recipe: Recipe) -> list[Any]:
-    return list(islice(recipe.resolved_task().examples("train"), recipe.train.limit))
 
 
 def _dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:

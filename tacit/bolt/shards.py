@@ -153,13 +153,15 @@ class Shards:
                 )
             yield from map(json.loads, lines)
 
-    def merge(self, target: str | Path) -> int:
-        """All rows in one file, which appears whole; says how many."""
+    def merge(self, target: str | Path, on_row: Callable[[Row], None] | None = None) -> int:
+        """All rows in one file, which appears whole; says how many. `on_row` is shown each of them."""
         count = 0
         with whole(Path(target)) as out:
             for row in self.rows():
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
                 count += 1
+                if on_row:
+                    on_row(row)
         return count
 
 

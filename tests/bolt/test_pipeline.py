@@ -6,9 +6,11 @@ import shutil
 
 import pytest
 
-from tacit.bolt.documents import infer_documents, row_of, statistics
-from tacit.bolt.pipeline import Pipeline, merge, work
+from tacit.bolt.documents import infer_documents, row_of
+from tacit.bolt.pipeline import Pipeline
 from tacit.bolt.rounds import Inference
+from tacit.bolt.statistics import Statistics
+from tacit.bolt.workers import merge, work
 from tacit.errors import TacitError
 from tacit.example import Example, Template, from_row
 from tacit.lock import alone
@@ -145,7 +147,7 @@ def test_documents_are_cut_and_come_back_whole():
     assert ["".join(chunk["text"] for chunk in row["chunks"]) for row in rows] == [TEXT, TEXT[:21]]
     assert [len(row["chunks"]) for row in rows] == [3, 1]
     assert from_row(rows[0]).text == TEXT
-    told = statistics(rows)
+    told = Statistics(rows).numbers()
     assert told["chunks"] == 4 and told["too_long"] == 0
 
 
@@ -176,6 +178,6 @@ def test_what_stands_before_a_chunk():
 def test_chunks_that_do_not_fit_are_counted():
     thinker = reader(positions=40)
     rows = [row_of(one, thinker) for one in inferred(thinker)]
-    told = statistics(rows)
+    told = Statistics(rows).numbers()
     assert told["too_long"] > 0 and "".join(chunk["text"] for chunk in rows[0]["chunks"]) == TEXT
     assert all(chunk["thought"] == "" for row in rows for chunk in row["chunks"] if not chunk["candidates"])
