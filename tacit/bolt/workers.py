@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tacit.bolt.documents import infer_documents, row_of
+from tacit.bolt.documents import infer_documents, rows_of
 from tacit.bolt.numbered import numbered
 from tacit.bolt.rounds import Inference
 from tacit.bolt.shards import Shard, Shards
@@ -48,7 +48,7 @@ def work(place: Path) -> int:
         if not loaded:
             loaded.append(Thinker.from_pretrained(str(place / plan["model"])))
         found = infer_documents(loaded[0], documents.part(shard.start, shard.stop), template, settings, rounds.chunking)
-        return [row_of(one, loaded[0]) for one in found]
+        return rows_of(found, loaded[0])
 
     return shards.work(make, Progress())
 

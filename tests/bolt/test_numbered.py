@@ -70,7 +70,7 @@ def test_merging_holds_one_shard(tmp_path):
     told = []
     assert peak(lambda: merge(tmp_path, told.append)) < 1_000 * 5_000 / 4
     assert json.loads((tmp_path / "statistics.json").read_text()) == {
-        "chunks": 1_000, "too_long": 0, "without_thought": 1_000, "flops": 3_000, "valid": 0.5, "seconds": 0,
+        "chunks": 1_000, "too_long": 0, "without_thought": 1_000, "without_words": 0, "flops": 3_000, "valid": 0.5, "seconds": 0,
     }  # fmt: skip
     assert len(told) == 1
 

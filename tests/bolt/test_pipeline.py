@@ -6,17 +6,19 @@ import shutil
 
 import pytest
 
-from tacit.bolt.documents import infer_documents, row_of
+from tacit.bolt.documents import infer_documents, rows_of
 from tacit.bolt.pipeline import Pipeline
 from tacit.bolt.rounds import Inference
 from tacit.bolt.statistics import Statistics
 from tacit.bolt.workers import merge, work
 from tacit.errors import TacitError
-from tacit.example import Example, Template, from_row
+from tacit.example import Example, Template, encode, from_row
 from tacit.lock import alone
+from tacit.methods.bolt import chunks
 from tacit.models.making import make_thinker
 from tacit.models.scratch import Scratch
 from tacit.recipe.schema import Model
+from tacit.thinker import Thinker
 from tacit.thinking import Thinking
 
 SMALL = {
@@ -65,6 +67,17 @@ def test_what_is_written(finished):
     assert len({row["id"] for row in rows}) == len(rows) == 24 and all(row["candidates"] == 2 for row in rows)
     told = json.loads((finished / "round-1" / "statistics.json").read_text())
     assert told["chunks"] == 24 and told["valid"] == sum(row["valid"] for row in rows) / 48
+
+
+def test_walks_are_learned_with_the_tokens_that_were_weighed(finished):
+    rows = {row["id"]: row for row in map(json.loads, thoughts(finished).splitlines())}
+    task = pipeline(finished, **{"task.inferred": str(finished / "round-1/thoughts.jsonl")}).recipe.resolved_task()
+    tokenizer = Thinker.from_pretrained(str(finished / "warm")).tokenizer
+    found = {one.id: chunks(one)[0][1] for one in encode(task.examples("train"), tokenizer, task.template)}
+    assert {name: list(thought) for name, thought in found.items()} == {
+        name: row["thought_ids"] or [] for name, row in rows.items()
+    }
+    assert sum(map(bool, found.values())) > 5
 
 
 def test_what_is_there_is_not_made_again(finished, tmp_path):
@@ -143,7 +156,7 @@ def inferred(thinker, **settings):
 def test_documents_are_cut_and_come_back_whole():
     thinker = reader()
     found = inferred(thinker)
-    rows = [row_of(one, thinker) for one in found]
+    rows = rows_of(found, thinker)
     assert ["".join(chunk["text"] for chunk in row["chunks"]) for row in rows] == [TEXT, TEXT[:21]]
     assert [len(row["chunks"]) for row in rows] == [3, 1]
     assert from_row(rows[0]).text == TEXT
@@ -177,7 +190,7 @@ def test_what_stands_before_a_chunk():
 
 def test_chunks_that_do_not_fit_are_counted():
     thinker = reader(positions=40)
-    rows = [row_of(one, thinker) for one in inferred(thinker)]
+    rows = rows_of(inferred(thinker), thinker)
     told = Statistics(rows).numbers()
     assert told["too_long"] > 0 and "".join(chunk["text"] for chunk in rows[0]["chunks"]) == TEXT
     assert all(chunk["thought"] == "" for row in rows for chunk in row["chunks"] if not chunk["candidates"])
