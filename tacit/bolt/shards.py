@@ -20,6 +20,7 @@ from typing import Any
 
 from tacit.bolt.whole import whole, write_whole
 from tacit.errors import DataError, TacitError
+from tacit.lock import alone
 
 PLAN = "plan.json"
 Row = dict[str, Any]
@@ -45,9 +46,10 @@ class Shards:
         with another plan is refused."""
         wanted = {"documents": documents, "size": size, **about}
         file = self.folder / PLAN
-        self.folder.mkdir(parents=True, exist_ok=True)
         if not file.exists():
-            write_whole(file, json.dumps(wanted, indent=1) + "\n")
+            with alone(self.folder):
+                if not file.exists():
+                    write_whole(file, json.dumps(wanted, indent=1) + "\n")
         found = json.loads(file.read_text(encoding="utf-8"))
         if found != json.loads(json.dumps(wanted)):
             different = [key for key in {*found, *wanted} if found.get(key) != json.loads(json.dumps(wanted)).get(key)]

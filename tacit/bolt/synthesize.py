@@ -68,8 +68,7 @@ def plan(kind: str, source: Path, folder: Path, settings: Synthesis, chunking: C
         "chunking": chunking.model_dump(mode="json"),
     }
     shards = Shards(folder / kind)
-    with alone(shards.folder):
-        shards.plan(len(lines) * settings.repeats, settings.shard, about)
+    shards.plan(len(lines) * settings.repeats, settings.shard, about)
     return shards
 
 

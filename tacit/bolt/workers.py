@@ -26,8 +26,7 @@ def plan(place: Path, recipe: Recipe, size: int, about: dict[str, Any]) -> None:
     told, count = {"recipe": recipe.model_dump(mode="json", exclude_none=True), **about}, len(numbered(recipe))
     if not count:
         raise TacitError("there are no documents to infer thoughts for; see task.train and train.limit")
-    with alone(place):
-        Shards(place / SHARDS).plan(count, size, told)
+    Shards(place / SHARDS).plan(count, size, told)
 
 
 def work(place: Path) -> int:

@@ -15,6 +15,7 @@ import pytest
 from tacit.bolt.lines import Lines
 from tacit.bolt.shards import Shard, Shards
 from tacit.errors import DataError, TacitError
+from tacit.lock import alone
 from tacit.study.runs import read_lines
 
 WORKER = """
@@ -190,6 +191,8 @@ def test_merging_while_another_merges_leaves_both_whole(tmp_path, monkeypatch):
 
 
 def test_two_plans_do_not_share_a_folder(tmp_path):
+    with alone(tmp_path), pytest.raises(TacitError, match="is being written by another run"):
+        planned(tmp_path)
     planned(tmp_path)
     planned(tmp_path)
     with pytest.raises(TacitError, match=r"planned otherwise \(seed differ\)"):
