@@ -40,12 +40,6 @@ class Found:
     def pairs(self) -> list[tuple[Sequence[int], Sequence[int]]]:
         return chunks(self.encoded)
 
-    def bound(self, samples: int) -> float | None:
-        """The lower bound of the log-probability of all chunks; None where one of them was left out."""
-        if any(one is None for one in self.inferred):
-            return None
-        return math.fsum(one.bound(samples) for one in self.inferred if one is not None)
-
 
 def infer_documents(
     thinker: Thinker,

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from tacit.bolt import workers
-from tacit.bolt.documents import infer_documents
+from tacit.bolt.judging import judge
 from tacit.bolt.rounds import Rounds
 from tacit.bolt.whole import write_whole
 from tacit.bolt.workers import STATISTICS, THOUGHTS
@@ -31,10 +31,6 @@ from tacit.recipe.schema import Recipe
 RECIPE, METRICS, JUDGED = "recipe.yaml", "metrics.jsonl", "judged.json"
 APART = 1000
 """Between the seeds of two rounds, so that no two of them share random numbers."""
-JUDGE_SEED = 1 << 30
-"""Held-out bounds are drawn with random numbers of their own."""
-FLOOR = -50.0
-"""A document's bound counts as no less, in nats: one without any valid candidate would make a mean minus infinity."""
 Overrides = Mapping[str, Any] | Sequence[str]
 
 
@@ -179,7 +175,7 @@ class Pipeline:
     # -- what came of it ------------------------------------------------------------------------------------------------
 
     def judge(self, model: Path, place: Path) -> dict[str, float]:
-        """The held-out lower bound of a model, by numbers of candidates, in nats for each document."""
+        """The held-out lower bound of a model, by numbers of candidates, in nats for each document and each token."""
         from tacit.thinker import Thinker
 
         rounds, file = self.rounds, place / JUDGED
@@ -189,13 +185,12 @@ class Pipeline:
             return json.loads(file.read_text(encoding="utf-8"))
         task = self.recipe.resolved_task()
         examples = list(islice(task.examples("valid"), rounds.judged_limit))
-        settings = rounds.infer.model_copy(update={"samples": max(rounds.judged), "seed": JUDGE_SEED})
-        thinker = Thinker.from_pretrained(str(model))
-        found = infer_documents(thinker, examples, task.template, settings, rounds.chunking)
-        whole = [one for one in found if one.bound(1) is not None]
-        if not whole:
-            raise TacitError("no held-out document fits into the model whole; set bolt.judged: [] or a larger model")
-        told = {f"bound_{k}": sum(max(one.bound(k) or 0.0, FLOOR) for one in whole) / len(whole) for k in rounds.judged}
+        told = judge(Thinker.from_pretrained(str(model)), examples, task.template, rounds)
+        if told["bound_left_out"]:
+            self.say(
+                f"{told['bound_left_out']:.0f} of {len(examples)} held-out documents are left out of the bound: they have "
+                "chunks that do not fit into the model"
+            )
         place.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(told) + "\n")
         return told
@@ -219,7 +214,7 @@ class Pipeline:
         line |= {f"infer/{key}": value for key, value in inferred.items()}
         self.lines.append(line)
         write_whole(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
-        bounds = "".join(f", {name} {value:.3f}" for name, value in judged.items())
+        bounds = "".join(f", bound_{k} {judged[f'bound_{k}']:.3f}" for k in self.rounds.judged)
         self.say(f"{f'round {number}' if number else 'warm start'}: {told} {result[told]:.3f}{bounds}")
 
 
