@@ -71,8 +71,8 @@ WIDE = Claim(
     source="the same, chains modulo 7 whose written steps take three tokens each, so that six silent steps are fewer than the "
     "tokens they stand for",
     expected="chains of three operations are right with the comparison of states and at chance without; chains of five are "
-    "right (at least .90) only with a signal for each step, by stages or by comparing step by step, and at chance (at most .25) with "
-    "the comparison at the end alone",
+    "right (at least .90) only with a signal for each step, by stages or by comparing step by step, and at chance (at most .25) "
+    "with the comparison at the end alone",
     rule=Levels(
         "codi_5",
         "codi_0",
