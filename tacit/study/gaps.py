@@ -19,12 +19,15 @@ class Gap:
     most: float | None = None
     """It is at most this."""
 
+    def __str__(self) -> str:
+        return f"{self.worse} − {self.better}"
+
+    def by_seed(self, outcomes: Sequence[Outcome]) -> dict[int, float]:
+        pairs = pairs_of(outcomes, self.worse, self.better)
+        return {worse.seed: worse.value - better.value for worse, better in pairs}
+
     def found(self, outcomes: Sequence[Outcome]) -> Interval:
-        """The mean and 1.96 standard errors around it; without an end where there is but one seed."""
-        gaps = [worse.value - better.value for worse, better in pairs_of(outcomes, self.worse, self.better)]
-        if len(gaps) == 1:
-            return Interval(gaps[0], -math.inf, math.inf, "one seed")
-        return around(gaps, NORMAL, f"1.96 standard errors, {len(gaps)} seeds")
+        return of_seeds(list(self.by_seed(outcomes).values()))
 
     def holds(self, found: Interval) -> bool:
         if self.least is not None and not (found.mean >= self.least and (self.least < 0 or found.low > 0)):
@@ -34,9 +37,38 @@ class Gap:
     def told(self, found: Interval) -> str:
         wanted = [f"at least {self.least:g}"] if self.least is not None else []
         wanted += [f"at most {self.most:g}"] if self.most is not None else []
-        verdict = "as" if self.holds(found) else "not as"
-        around = f" ± {found.high - found.mean:.3f}" if math.isfinite(found.high) else ""
-        return f"{self.worse} − {self.better} = {found.mean:+.3f}{around}, {verdict} expected ({' and '.join(wanted)})"
+        return told(str(self), found, self.holds(found), " and ".join(wanted))
+
+
+@dataclass(frozen=True)
+class Shrink:
+    """One gap is larger than another, seed by seed, and surely so."""
+
+    wide: Gap
+    narrow: Gap
+    least: float = 0.0
+
+    def found(self, outcomes: Sequence[Outcome]) -> Interval:
+        gaps = [gap.by_seed(outcomes) for gap in (self.wide, self.narrow)]
+        return of_seeds([wide - gaps[1][seed] for seed, wide in gaps[0].items() if seed in gaps[1]])
+
+    def holds(self, found: Interval) -> bool:
+        return found.mean >= self.least and found.low > 0
+
+    def told(self, found: Interval) -> str:
+        return told(f"({self.wide}) − ({self.narrow})", found, self.holds(found), f"at least {self.least:g}")
+
+
+def of_seeds(values: Sequence[float]) -> Interval:
+    """The mean and 1.96 standard errors around it; without an end where there is but one seed."""
+    if len(values) == 1:
+        return Interval(values[0], -math.inf, math.inf, "one seed")
+    return around(values, NORMAL, f"1.96 standard errors, {len(values)} seeds")
+
+
+def told(what: str, found: Interval, holds: bool, wanted: str) -> str:
+    around = f" ± {found.high - found.mean:.3f}" if math.isfinite(found.high) else ""
+    return f"{what} = {found.mean:+.3f}{around}, {'as' if holds else 'not as'} expected ({wanted})"
 
 
 @dataclass(frozen=True)
@@ -62,7 +94,7 @@ class Level:
 class Gaps:
     """match: every gap and every level is what was expected. partly: at least half of them are. miss: fewer."""
 
-    gaps: tuple[Gap, ...]
+    gaps: tuple[Gap | Shrink, ...]
     levels: tuple[Level, ...] = ()
 
     def judge(self, outcomes: Sequence[Outcome]) -> Verdict:

@@ -232,14 +232,15 @@ def test_claims_are_complete(name):
     assert claim.name == name and claim.source and claim.expected and set(claim.scales) <= set(SIZES)
     assert "smoke" in claim.scales and claim.scales["smoke"].seeds == (0,)
     asked = [f"{name}, {way}" for name, arm in claim.arms.items() for way in arm.asked]
-    outcome = [Outcome(arm, seed, 0.5) for arm in (*claim.arms, *asked) for seed in range(3)]
+    told = [f"{name}: {number}" for name in claim.arms for number in (*claim.listed, *claim.traced)]
+    outcome = [Outcome(arm, seed, 0.5) for arm in (*claim.arms, *asked, *told) for seed in range(3)]
     # Where nothing differs, nothing was found; unless that is what was expected.
-    alike = any(gap.most is not None or gap.least < 0 for gap in getattr(claim.rule, "gaps", ()))
+    alike = any(getattr(gap, "most", None) is not None or gap.least < 0 for gap in getattr(claim.rule, "gaps", ()))
     assert alike or claim.rule.judge(outcome).word == "miss"
-    for arm in claim.arms.values():
-        for scale in claim.scales.values():
-            begun = dict.fromkeys(arm.parts, ".")
-            load(arm.recipe, {**arm.overrides, **scale.overrides, **begun, "train.seed": 1})
+    for scale in claim.scales:
+        for arm, settings in claim.settings(scale).items():
+            begun = dict.fromkeys(claim.arms[arm].parts, ".")
+            load(claim.arms[arm].recipe, {**settings, **begun, "train.seed": 1})
 
 
 def test_twin_a_claim_with_a_wrong_override_would_be_noticed():

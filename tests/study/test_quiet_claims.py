@@ -11,7 +11,7 @@ from tacit.registry import resolve
 from tacit.study.claims import CLAIMS
 from tacit.study.gaps import Gap, Gaps, Level, Near
 from tacit.study.intervals import Outcome
-from tacit.study.probes.thoughts import probe_thoughts, starts
+from tacit.study.probes.thoughts import probe_thoughts
 from tacit.study.repro import reproduce
 from tacit.study.runs import Run
 
@@ -58,12 +58,19 @@ def test_published_numbers_of_one_seed_are_judged_by_our_own_deviation():
 
 @pytest.mark.parametrize("name", QUIET)
 def test_rules_are_about_arms(name):
+    """At every scale, about arms that it trains and numbers that they tell."""
     claim = resolve(CLAIMS, name, "claim")
-    assert all({gap.worse, gap.better} <= set(claim.arms) for gap in getattr(claim.rule, "gaps", ()))
     assert {"smoke", "gpu"} <= set(claim.scales)
-    for level in getattr(claim.rule, "levels", ()):
-        arm, _, traced = level.arm.partition(": ")
-        assert arm in claim.arms and traced in claim.traced
+    for scale in claim.scales:
+        rule = claim.rule_at(scale)
+        gaps = [
+            end for gap in getattr(rule, "gaps", ()) for end in (getattr(gap, "wide", gap), getattr(gap, "narrow", gap))
+        ]
+        named = [end for gap in gaps for end in (gap.worse, gap.better)]
+        named += [arm for level in getattr(rule, "levels", ()) for arm in getattr(level, "arms", None) or (level.arm,)]
+        for name in named:
+            arm, _, number = name.partition(": ")
+            assert arm in claim.arms_at(scale) and (not number or number in (*claim.listed, *claim.traced))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +108,7 @@ def test_a_run_begins_with_that_of_another_arm(tmp_path):
     assert json.loads(again.read_text()) == page
     folder = tmp_path / "runs" / "quiet/34" / "smoke" / "joint 2-0"
     place, found = probe_thoughts(folder, limit=3)
-    assert place.exists() and len(found["texts"]) == 3 and found["starts"] == starts(Run(folder))
+    assert place.exists() and len(found["texts"]) == 3 and found["starts"] == Run(folder).starts()
     assert evaluate(folder).metrics()["nll"] == pytest.approx(Run(folder).result()["nll"])
     gains = [one["gain"] for text in found["texts"] for one in text["places"]]
     last = Run(folder).result()
@@ -115,4 +122,4 @@ def test_the_step_at_which_thinking_starts(tmp_path):
     gaps = {100: 0.0, 200: 0.05, 300: 0.0, 400: 0.02, 500: 0.1}
     lines = [{"step": step, "eval/nll": 2.0, "eval/null_nll": 2.0 + gap} for step, gap in gaps.items()]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert starts(Run(tmp_path)) == 400 and starts(Run(tmp_path), margin=0.2) is None
+    assert Run(tmp_path).starts() == 400 and Run(tmp_path).starts(margin=0.2) is None
