@@ -79,15 +79,43 @@ class Level:
     least: float = -math.inf
     most: float = math.inf
 
+    def values(self, outcomes: Sequence[Outcome]) -> list[float]:
+        return [outcome.value for outcome in outcomes if outcome.arm == self.arm]
+
     def holds(self, values: Sequence[float]) -> bool:
         return bool(values) and all(self.least <= value <= self.most for value in values)
 
     def told(self, values: Sequence[float]) -> str:
-        wanted = [f"at least {self.least:g}"] if math.isfinite(self.least) else []
-        wanted += [f"at most {self.most:g}"] if math.isfinite(self.most) else []
         verdict = "as" if self.holds(values) else "not as"
         listed = ", ".join(f"{value:.2g}" for value in values) or "unknown"
-        return f"{self.arm} = {listed}, {verdict} expected ({' and '.join(wanted)})"
+        return f"{self.arm} = {listed}, {verdict} expected ({bounds(self.least, self.most)})"
+
+
+@dataclass(frozen=True)
+class Some:
+    """A number of arms lies between two bounds in at least one run of any of them."""
+
+    arms: tuple[str, ...]
+    least: float = -math.inf
+    most: float = math.inf
+
+    def values(self, outcomes: Sequence[Outcome]) -> list[float]:
+        return [outcome.value for outcome in outcomes if outcome.arm in self.arms]
+
+    def holds(self, values: Sequence[float]) -> bool:
+        return any(self.least <= value <= self.most for value in values)
+
+    def told(self, values: Sequence[float]) -> str:
+        inside = sum(self.least <= value <= self.most for value in values)
+        verdict = "as" if inside else "not as"
+        wanted = f"some {bounds(self.least, self.most)}"
+        return f"{', '.join(self.arms)}: {inside} of {len(values)} runs, {verdict} expected ({wanted})"
+
+
+def bounds(least: float, most: float) -> str:
+    wanted = [f"at least {least:g}"] if math.isfinite(least) else []
+    wanted += [f"at most {most:g}"] if math.isfinite(most) else []
+    return " and ".join(wanted)
 
 
 @dataclass(frozen=True)
@@ -95,11 +123,11 @@ class Gaps:
     """match: every gap and every level is what was expected. partly: at least half of them are. miss: fewer."""
 
     gaps: tuple[Gap | Shrink, ...]
-    levels: tuple[Level, ...] = ()
+    levels: tuple[Level | Some, ...] = ()
 
     def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
         found = [gap.found(outcomes) for gap in self.gaps]
-        values = [[outcome.value for outcome in outcomes if outcome.arm == level.arm] for level in self.levels]
+        values = [level.values(outcomes) for level in self.levels]
         held = sum(gap.holds(one) for gap, one in zip(self.gaps, found))
         held += sum(level.holds(one) for level, one in zip(self.levels, values))
         every = len(found) + len(values)

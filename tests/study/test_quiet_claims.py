@@ -9,7 +9,7 @@ import pytest
 from tacit.evaluate import evaluate
 from tacit.registry import resolve
 from tacit.study.claims import CLAIMS
-from tacit.study.gaps import Gap, Gaps, Level, Near
+from tacit.study.gaps import Gap, Gaps, Level, Near, Shrink, Some
 from tacit.study.intervals import Outcome
 from tacit.study.probes.thoughts import probe_thoughts
 from tacit.study.repro import reproduce
@@ -73,6 +73,27 @@ def test_rules_are_about_arms(name):
             assert arm in claim.arms_at(scale) and (not number or number in (*claim.listed, *claim.traced))
 
 
+def test_a_gap_that_shrinks():
+    """Seed by seed: what differs between seeds alike does not count, and gaps that are alike do not shrink."""
+    small = {"plain 2": [2.5, 2.0, 2.4], "thinks 2": [2.2, 1.7, 2.1]}
+    large = {"plain 8": [1.9, 1.5, 1.8], "thinks 8": [1.8, 1.4, 1.65]}
+    wide, narrow = Gap("plain 2", "thinks 2"), Gap("plain 8", "thinks 8")
+    found = outcomes(**small, **large)
+    assert Gaps((Shrink(wide, narrow),)).judge(found).word == "match"
+    assert Shrink(wide, narrow).found(found).mean == pytest.approx(0.3 - 0.35 / 3)
+    assert Gaps((Shrink(narrow, wide),)).judge(found).word == "miss"
+    assert Gaps((Shrink(wide, wide),)).judge(found).word == "miss"
+    assert Gaps((Shrink(wide, narrow, least=0.2),)).judge(found).word == "miss"
+
+
+@pytest.mark.parametrize(("values", "word"), [([0.0, 0.5], "match"), ([0.3, 0.95], "partly"), ([], "partly")])
+def test_some_run_lies_between_two_bounds(values, word):
+    rule = Gaps((Gap("plain", "thinks", least=0.1),), (Some(("a", "b"), least=0.4, most=0.9),))
+    found = outcomes(plain=[2.0, 2.1], thinks=[1.5, 1.6], b=values)
+    verdict = rule.judge(found)
+    assert verdict.word == word and f"a, b: {int(word == 'match')} of {len(values)} runs" in verdict.sentence
+
+
 @pytest.mark.parametrize(
     ("entropies", "word"),
     [([0.01, 0.04], "match"), ([0.01, 0.06], "partly"), ([], "partly")],
@@ -104,6 +125,9 @@ def test_a_run_begins_with_that_of_another_arm(tmp_path):
         run["seed"]: run["overrides"].get("model.parts.base") for run in page["runs"] if run["arm"] == "pretrained 2"
     }
     assert all(place.endswith(f"empty 2-{seed}") for seed, place in donors.items()) and len(donors) == 1
+    empty = next(run for run in page["runs"] if run["arm"] == "empty 2")
+    assert empty["overrides"]["method.length"] == empty["metrics"]["thought_tokens"] == empty["metrics"]["used"] == 0
+    assert empty["metrics"]["swapped_nll"] == empty["metrics"]["nll"]
     again = reproduce("quiet/34", "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None)
     assert json.loads(again.read_text()) == page
     folder = tmp_path / "runs" / "quiet/34" / "smoke" / "joint 2-0"
