@@ -30,6 +30,9 @@ class Arm:
     """Other ways of asking what was trained, each a name and options of `tacit.evaluate`. A rule may judge each as an arm
     called `ARM, NAME`."""
 
+    judged: bool = True
+    """False: it only lends its weights, and need not tell the claim's metric."""
+
     def seeds_of(self, size: "Scale") -> tuple[int, ...]:
         return tuple(seed for seed in size.seeds if self.seeds is None or seed in self.seeds)
 

@@ -134,7 +134,7 @@ class Gaps:
         word: Word = "match" if held == every else "partly" if 2 * held >= every else "miss"
         told = [gap.told(one) for gap, one in zip(self.gaps, found)]
         told += [level.told(one) for level, one in zip(self.levels, values)]
-        return Verdict(word, found[0], "; ".join(told))
+        return Verdict(word, found[0] if found else of_seeds(values[0] or [math.nan]), "; ".join(told))
 
 
 @dataclass(frozen=True)

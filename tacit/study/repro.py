@@ -70,13 +70,14 @@ def reproduce(
             given = of_seed(name, seed)
             run = Run(Path(make(arm.recipe, given, out=places[name][seed], resume=True)))  # type: ignore[misc]
             metrics = _metrics(run) | run.traced(chosen.traced)
-            say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")
+            if arm.judged:
+                say(f"{name}, seed {seed}: {chosen.metric} {metrics[chosen.metric]:.4g}")
+                outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))
             answers = asked(run, arm.asked, evaluate)
             told.append(
                 {"arm": name, "recipe": arm.recipe, "overrides": given, "seed": seed, "metrics": metrics}
                 | ({"asked": answers} if answers else {})
             )
-            outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))
             outcomes += [
                 Outcome(f"{name}: {shown}", seed, metrics[shown])
                 for shown in (*chosen.shown, *chosen.listed, *chosen.traced)

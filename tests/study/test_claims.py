@@ -263,6 +263,41 @@ def test_an_arm_may_be_run_with_some_of_the_seeds(tmp_path, trained):
     assert [run["seed"] for run in page["runs"] if run["arm"] == "c"] == [1] and len(page["runs"]) == 7
 
 
+@pytest.mark.parametrize("judged", [False, True])
+def test_an_arm_may_only_lend_its_weights(judged, tmp_path, trained):
+    """It need not tell the metric. Twin: an arm that is judged must."""
+
+    def train(recipe, overrides, *, out, resume):
+        folder = trained(recipe, overrides, out=out, resume=resume)
+        if "lends" in str(out):
+            lines = (folder / "metrics.jsonl").read_text().replace("eval/accuracy", "eval/other")
+            (folder / "metrics.jsonl").write_text(lines)
+        return folder
+
+    lends = replace(CLAIM, arms={**CLAIM.arms, "lends": Arm("r/b", judged=judged)})
+    options = {"runs": tmp_path / "runs", "results": tmp_path / "results", "train": train, "say": lambda _: None}
+    if judged:
+        with pytest.raises(KeyError, match="accuracy"):
+            reproduce(lends, **options)
+        return
+    file = reproduce(lends, **options)
+    page = json.loads(file.read_text())
+    assert page["verdict"] == "match" and {run["arm"] for run in page["runs"]} == {"a", "b", "lends"}
+    assert "| lends | 0 | – |" in file.with_suffix(".md").read_text()
+
+
+def test_a_scale_may_train_fewer_arms_and_say_what_is_smaller(tmp_path, trained):
+    few = Scale({"train.steps": 2}, arms=("a", "b"), rule=Beats("b", "a"), smaller="two steps")
+    more = replace(CLAIM, arms={**CLAIM.arms, "c": Arm("r/b")}, scales={**CLAIM.scales, "gpu": few})
+    options = {"results": tmp_path / "results", "train": trained, "say": lambda _: None}
+    file = reproduce(more, "gpu", runs=tmp_path / "few", **options)
+    page = json.loads(file.read_text())
+    assert {run["arm"] for run in page["runs"]} == {"a", "b"} and page["verdict"] == "miss"
+    assert "**Smaller than published.** two steps." in file.with_suffix(".md").read_text()
+    every = json.loads(reproduce(more, "cpu", runs=tmp_path / "every", **options).read_text())
+    assert {run["arm"] for run in every["runs"]} == {"a", "b", "c"} and every["verdict"] == "match"
+
+
 def test_a_page_tells_the_numbers_that_its_claim_shows(tmp_path, trained):
     shown = replace(CLAIM, shown=("accuracy", "stderr"))
     options = {"train": trained, "say": lambda _: None}

@@ -97,7 +97,7 @@ F37 = finding(
     "thoughts are used (those of another place cost .01 nats or more) in some runs with base models of 32, 64 and 128 and not in "
     "others",
     Gaps(
-        (Gap("thoughts 32", "empty 32", least=-0.01),),
+        (),
         (Some(tuple(THOUGHTS), least=0.01), Some(tuple(THOUGHTS), most=0.01)),
     ),
     THOUGHTS | {f"empty {base}": Arm(CAT, {BASE: base, WIDTH: 256, **EMPTY}) for base in (32, 64, 128)},

