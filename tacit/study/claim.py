@@ -75,6 +75,8 @@ class Claim:
     """Further numbers of it, by which the picture tells each arm and which stand in the table beside the metric."""
     listed: tuple[str, ...] = ()
     """Further numbers that stand in the table alone. A rule may judge them, as those of `shown`, as an arm called `ARM: NAME`."""
+    compared: tuple[str, ...] = ()
+    """Numbers that are told of each way of asking an arm; left out: those that are shown."""
     traced: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     """Numbers of training at a step, such as `entropy at 50`: (entropy, 50). They stand in the table, and a rule may judge each
     as an arm called `ARM: NAME`."""
