@@ -13,6 +13,8 @@ from tacit.errors import DataError, TacitError
 from tacit.recipe.reader import flatten
 
 METRICS, SAMPLES, PREFIX = "metrics.jsonl", "samples.jsonl", "eval/"
+MARGIN = 0.01
+"""Nats by which thoughts must beat their absence to count as used."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,15 @@ class Run:
         """Numbers of training at a step, under names of their own; what was not logged there is left out."""
         at = {line["step"]: line for line in self.training}
         return {name: at[step][key] for name, (key, step) in wanted.items() if key in at.get(step, {})}
+
+    def starts(self, margin: float = MARGIN) -> int | None:
+        """The first evaluation from which on thoughts are worth at least so much more than none; None where there is none."""
+        first = None
+        for line in self.evaluations:
+            if f"{PREFIX}null_nll" in line:
+                used = line[f"{PREFIX}null_nll"] - line[f"{PREFIX}nll"] >= margin
+                first = (first or line["step"]) if used else None
+        return first
 
     def verdicts(self) -> dict[str, list[bool]]:
         """For each question of the last evaluation, which of its answers were right; empty where rows were not kept."""

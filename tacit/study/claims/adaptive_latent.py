@@ -22,6 +22,7 @@ SCALES = {
             "task.valid_rows": 20,
         },
         seeds=(0,),
+        replaces=("train.steps",),
     ),
     "cpu": Scale({"eval.split": "test", "eval.every": None}),
 }

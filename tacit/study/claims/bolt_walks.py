@@ -45,6 +45,7 @@ CLAIM = Claim(
                 "bolt.judged": [1, 2],
             },
             seeds=(0,),
+            replaces=("train.steps",),
         ),
         "cpu": Scale(),
     },
