@@ -29,7 +29,9 @@ class Arm:
     asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Other ways of asking what was trained, each a name and options of `tacit.evaluate`. A rule may judge each as an arm
     called `ARM, NAME`."""
-
+    costs: str | None = None
+    """The arm, made by bolt, whose rounds it costs as much as, inference included: so many steps does it take. It comes after
+    that one."""
     judged: bool = True
     """False: it only lends its weights, and need not tell the claim's metric."""
 

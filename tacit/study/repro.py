@@ -45,6 +45,9 @@ def reproduce(
         begun: dict[str, Any] = {path: str(places[other][seed]) for path, other in arm.parts.items()}
         if arm.begins is not None:
             begun |= {"model.path": str(places[arm.begins][seed]), "run.after": None}
+        if arm.costs is not None:
+            rounds = arms[arm.costs].recipe, of_seed(arm.costs, seed), places[arm.costs][seed]
+            begun["train.steps"] = _steps_for_the_cost_of(*rounds, arm.overrides)
         return settings[name] | begun | {"train.seed": seed}
 
     for name, arm in arms.items():
@@ -56,7 +59,7 @@ def reproduce(
         from tacit.train import train  # pyright: ignore[reportMissingImports, reportAssignmentType]
 
         for name, arm in arms.items():
-            if arm.by == "train" and not arm.begins and not arm.parts:
+            if arm.by == "train" and not arm.begins and not arm.parts and not arm.costs:
                 train_seeds(arm.recipe, settings[name], places[name], say)
     if evaluate is None:
         from tacit.evaluate import evaluate
@@ -97,6 +100,15 @@ def _bolt(recipe: str, overrides: Mapping[str, Any], *, out: Path, resume: bool)
     from tacit.bolt.pipeline import Pipeline
 
     return Pipeline(recipe, overrides, out).run()
+
+
+def _steps_for_the_cost_of(recipe: str, overrides: Mapping[str, Any], folder: Path, other: Mapping[str, Any]) -> int:
+    """How many steps with other settings cost as much as all rounds did."""
+    from tacit.bolt.cost import matched_steps
+    from tacit.bolt.pipeline import Pipeline
+
+    pipeline = Pipeline(recipe, overrides, folder)
+    return matched_steps(pipeline, other, pipeline.rounds.rounds)
 
 
 def _metrics(run: Run) -> dict[str, float]:
