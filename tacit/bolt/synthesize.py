@@ -20,7 +20,9 @@ from tacit.bolt.chunks import Chunking, cut
 from tacit.bolt.lines import Lines
 from tacit.bolt.shards import Shard, Shards
 from tacit.bolt.synthesis import Kind, Synthesis
+from tacit.bolt.whole import whole, write_whole
 from tacit.errors import TacitError
+from tacit.lock import alone
 from tacit.registry import nearest, resolve
 
 KINDS = get_args(Kind)
@@ -92,11 +94,16 @@ def work(kind: str, folder: Path, settings: Synthesis) -> int:
 
 def merge(kind: str, folder: Path, settings: Synthesis, say: Say = print) -> Path:
     """All shards as one file, what it took, and what stayed unanswered."""
+    Shards(folder / kind).about()
+    with alone(folder / kind):
+        return _merge(kind, folder, settings, say)
+
+
+def _merge(kind: str, folder: Path, settings: Synthesis, say: Say) -> Path:
     target, missing = folder / f"{kind}.jsonl", folder / f"{kind}-unanswered.jsonl"
     account, faults = Account(), Counter[str]()
     counts, said = Counter[str](documents=0, answered=0, unanswered=0), ""
-    files = [file.with_name(file.name + ".part") for file in (target, missing)]
-    with files[0].open("w", encoding="utf-8") as out, files[1].open("w", encoding="utf-8") as left:
+    with whole(target) as out, whole(missing) as left:
         for row in Shards(folder / kind).rows():
             spent, failed = row.pop("spent"), row.pop("unanswered")
             account.requests, account.tokens_in, account.tokens_out = (
@@ -112,18 +119,14 @@ def merge(kind: str, folder: Path, settings: Synthesis, say: Say = print) -> Pat
             if row["text"]:
                 counts.update(documents=1)
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
-    if not counts["answered"]:
-        raise TacitError(
-            f"{settings.model} gave no answer to any of {counts['unanswered']} requests that could be used; the first: {said}. "
-            f"There is nothing to learn from. Mend that, remove {folder / kind} and give the same command; answers that were "
-            f"paid for stay in {folder / ANSWERS}"
-        )
-    for file in files:
-        file.replace(file.with_suffix(""))
+        if not counts["answered"]:  # inside, so that neither file comes to be
+            raise TacitError(
+                f"{settings.model} gave no answer to any of {counts['unanswered']} requests that could be used; the first: "
+                f"{said}. There is nothing to learn from. Mend that, remove {folder / kind} and give the same command; answers "
+                f"that were paid for stay in {folder / ANSWERS}"
+            )
     told = {**counts, "faults": dict(faults), **vars(account), "price": round(account.price(settings), 6)}
-    beside = folder / f"{kind}.json.part"
-    beside.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    beside.replace(folder / f"{kind}.json")
+    write_whole(folder / f"{kind}.json", json.dumps(told, indent=1) + "\n")
     say(", ".join(f"{name} {value}" for name, value in told.items()))
     return target
 

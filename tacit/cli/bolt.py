@@ -108,7 +108,7 @@ def plan(words: Words, out: Out, round: Round = 1) -> None:
 @bolt.command()
 def work(place: Place) -> None:
     """Take shards of a round until none is left; start it as often as there are processors, anywhere that sees the folder."""
-    from tacit.bolt.pipeline import work as take
+    from tacit.bolt.workers import work as take
 
     print(f"{take(place)} shards made here")
 
@@ -116,7 +116,7 @@ def work(place: Place) -> None:
 @bolt.command()
 def merge(place: Place, mode: How = Mode.run) -> None:
     """Put the shards of a round together, each once."""
-    from tacit.bolt.pipeline import merge as put
+    from tacit.bolt.workers import merge as put
 
     if mode is Mode.run:
         print(put(place))

@@ -18,6 +18,7 @@ from tacit.bolt.secrets import masked, secret
 from tacit.bolt.synthesis import Synthesis
 from tacit.bolt.synthesize import check_kind, merge, plan, work
 from tacit.errors import TacitError
+from tacit.lock import alone
 from tacit.tasks.formats import Reading, read_file
 from tests.bolt.moody_server import Server
 
@@ -89,6 +90,14 @@ def test_every_chunk_gets_a_thought_and_the_task_rows_reads_it(corpus, tmp_path)
         assert all(chunk["thought"] for chunk in row["chunks"]) and len(row["chunks"]) > 1
     [first, *_] = read_file(file, Reading())
     assert first.extra["chunks"] == found[0]["chunks"]
+
+
+def test_two_that_merge_at_once_are_refused(corpus, tmp_path):
+    file = synthesized("wrap_cot", corpus, tmp_path, DUMMY)
+    written = file.read_text()
+    with alone(tmp_path / "wrap_cot"), pytest.raises(TacitError, match="wrap_cot is being written by another run"):
+        synthesized("wrap_cot", corpus, tmp_path, DUMMY)
+    assert synthesized("wrap_cot", corpus, tmp_path, DUMMY).read_text() == written and not list(tmp_path.glob("*.part"))
 
 
 def test_a_chunk_is_shown_with_the_one_before_it_alone(corpus, tmp_path, monkeypatch):
