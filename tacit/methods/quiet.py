@@ -47,6 +47,9 @@ class Quiet(OfTexts):
     had it by mistake."""
     drops_last: bool = False
     """A model that interprets its thoughts by going on from them does not read their last token, as one did by mistake."""
+    counts_pads: bool = False
+    """What pads a thought that ended itself counts in the mean entropy, as choices that were certain: so the bonus of early
+    experiments was reckoned, by mistake."""
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Quiet":
@@ -64,6 +67,10 @@ class Quiet(OfTexts):
         shaped = [name for name in ("punish_unfinished", "length_penalty") if getattr(objective, name)]
         if shaped and not self.variable:
             raise ValueError(f"objective.{shaped[0]} is about thoughts that may end themselves; set variable: true")
+        if self.counts_pads and not self.variable:
+            raise ValueError(
+                "counts_pads: thoughts of one length have no pads; set variable: true, or counts_pads: false"
+            )
         return self
 
     def faults(self, roles: Roles) -> dict[str, str]:

@@ -103,7 +103,8 @@ def thought(
     if goal.judge:
         values.judged = by_cell(mind.judge(trunk.hidden, understood))
     keepers: list[Keeper] = list(models)
-    return conclude(goal, values, by_cell(thoughts.entropy), keepers, counted, method.variable, lesson, gate)
+    longest = rule.length if method.counts_pads else None
+    return conclude(goal, values, by_cell(thoughts.entropy), keepers, counted, method.variable, lesson, gate, longest)
 
 
 def _teaches_thinking(goal: Objective, roles: Roles) -> bool:

@@ -288,6 +288,7 @@ def test_what_was_wrong_is_put_right_unless_asked_for():
     longer = ["+run_modifier=GRUConcatExperiment", "max_reasoning_len=5"]
     (_, fixed), (_, legacy) = (resolved(read([*longer, *more])) for more in ([], ["legacy=True"]))
     assert not fixed.recipe.method.settings.forgets and legacy.recipe.method.settings.forgets
+    assert not fixed.recipe.method.settings.counts_pads and legacy.recipe.method.settings.counts_pads
     assert (fixed.recipe.method.settings.starts_at, legacy.recipe.method.settings.starts_at) == (None, 10)
     _, one = resolved(read(["+run_modifier=QuietSTaRDiscreteRunConfig", "legacy=True"]))
     assert one.recipe.method.settings.drops_last

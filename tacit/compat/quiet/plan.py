@@ -164,7 +164,7 @@ def _thinking(made: Plan, options: Options) -> None:
         made.notes.append("variable_len: no effect with max_reasoning_len=0")
         variable = False
     made.put("method", name="quiet", length=length, samples=options["trice_samples"], variable=variable)
-    made.put("method", words_only=not legacy, forgets=legacy and variable)
+    made.put("method", words_only=not legacy, forgets=legacy and variable, counts_pads=legacy and variable)
     if variable and (length > CURRICULUM or (legacy and length != CURRICULUM)):
         made.put("method", starts_at=CURRICULUM, half_life=_half_life(options))
     objective = _objective(options)

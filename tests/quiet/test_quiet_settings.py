@@ -1,0 +1,141 @@
+"""Settings of the laboratory in numbers that are worked out by hand or with torch's own modules. Twin of each: the module with
+one place of its source changed, or the setting the other way round."""
+
+import json
+
+import pytest
+import torch
+from minds import Plain, lesson, loss_of, small
+from mutants import mutant
+from test_mind import computed
+from test_quiet_learning import gradients
+from torch.nn.functional import linear
+
+import tacit.methods.quiet as methods
+from tacit.methods.quiet import Quiet
+from tacit.quiet import learning, mind, thinking
+from tacit.train.session import train
+
+HALVING = {"length": 2, "starts_at": 10, "half_life": 4}
+LENGTHS = {0: 10, 4: 6, 8: 4, 12: 3, 1000: 2, None: 2}
+"""By steps, 8 tokens more than 2 being halved again and again; None: training is over."""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("self.starts_at * left + self.length * (1 - left)", "self.length * left + self.starts_at * (1 - left)"),
+        ("step / self.half_life", "step * self.half_life"),
+    ],
+)
+def test_thoughts_come_to_their_length_bit_by_bit(change):
+    """Also from longer to shorter, as the published one does."""
+    vocab = small().vocab
+
+    def lengths(method) -> dict:
+        return {step: method.rule(vocab, step).length for step in LENGTHS}
+
+    assert lengths(Quiet(**HALVING)) == LENGTHS
+    assert lengths(mutant(methods, *change).Quiet(**HALVING)) != LENGTHS
+    given, thinker = lesson(small(), step=4), small()
+    method = Quiet(**HALVING, samples=2, words_only=False)
+    assert loss_of(thinker, method, given).parts["thought_tokens"] == 6 * given.counts()["main"]
+
+
+ONE = {"join": "alone", "levels": 0, "groups": "AAAA", "reasoner_head": "shared", "interpreter": "onward"}
+
+
+@torch.no_grad()
+def test_a_last_token_that_is_not_read():
+    """The prediction stands behind all tokens but the last; so with one token, a thought cannot change it."""
+
+    def likes(drops_last: bool, length: int, wanted_tokens: int):
+        thinker = small(**ONE)
+        method = Quiet(length=length, samples=3, drops_last=drops_last, words_only=False)
+        ids, thoughts, found, null = computed(thinker, method, lesson(thinker, rows=2, length=4))
+        plain = Plain(thinker.model)
+        wanted = []
+        for row in range(len(found)):
+            column, text = divmod(row // 3, 2)
+            prefix, target = ids[text, : column + 1].tolist(), int(ids[text, column + 1])
+            wanted.append(plain.after(prefix, thoughts.read[0, row, :wanted_tokens].tolist())[target])
+        return found, torch.stack(wanted), null.repeat_interleave(3)
+
+    for length in (1, 3):
+        found, wanted, null = likes(True, length, length - 1)
+        assert torch.allclose(found, wanted, rtol=0, atol=1e-12)
+        assert torch.equal(found, null) == (length == 1)
+        # Twin: the setting the other way round.
+        found, wanted, _ = likes(False, length, length - 1)
+        assert not torch.allclose(found, wanted, rtol=0, atol=1e-6)
+
+
+def test_pads_count_as_certain_choices():
+    """The same entropies over more choices."""
+    thinker, given = small(), lesson(small(), rows=3, length=6)
+    fields = {"length": 4, "samples": 2, "variable": True, "words_only": False}
+    parts = {pads: loss_of(thinker, Quiet(**fields, counts_pads=pads), given).parts for pads in (False, True)}
+    with torch.no_grad():
+        _, thoughts, *_ = computed(thinker, Quiet(**fields), given)
+    cells, chosen = thoughts.entropy.view(-1, 2).sum(1), thoughts.chosen.view(-1, 2).sum(1)
+    assert int(chosen.min()) < 8
+    assert float(parts[False]["entropy"]) == pytest.approx(float((cells / chosen).sum()), abs=1e-12)
+    assert float(parts[True]["entropy"]) == pytest.approx(float((cells / 8).sum()), abs=1e-12)
+    assert float(parts[True]["entropy"]) < float(parts[False]["entropy"]) - 1e-3
+    wrong = mutant(
+        learning, "longest = rule.length if method.counts_pads", "longest = rule.length if not method.counts_pads"
+    )
+    assert wrong is not None
+
+
+# -- the judge ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_judge_is_a_line_over_what_is_seen():
+    """Beside the base model's state stands what the interpreter understood. Its loss, and who is taught by it, by hand."""
+    thinker, given = small(judge=True, reasoner=4), lesson(small(), rows=2, length=4)
+    method = Quiet(length=2, samples=3, objective={"judge": True, "nll": 0.0, "policy": 0.0})
+    with torch.no_grad():
+        ids, thoughts, like, _ = computed(thinker, method, given)
+        model = thinker.model
+        plain = Plain(model)
+        guessed = []
+        for row in range(len(like)):
+            column, text = divmod(row // 3, 2)
+            hidden = plain._run(0, ids[text, : column + 1].tolist())[-1]
+            mark, start = model.config.mark_token_id, model.interpreter_level.weight[0]
+            understood = plain._run(3, [mark, *thoughts.read[0, row].tolist()], start)[-1]
+            guessed.append(linear(torch.cat([hidden, understood]), model.judge.out.weight, model.judge.out.bias)[0])
+        wanted = float(((torch.stack(guessed) - like) ** 2).mean())
+    found = loss_of(thinker, method, given)
+    assert float(found.total) == pytest.approx(wanted, abs=1e-12)
+    moved = {name for name, grad in gradients(thinker, method, given).items() if grad is not None and grad.any()}
+    assert moved == {"judge.out.weight", "judge.out.bias"}
+    # Twin: a judge that teaches what it looks at.
+    wrong = mutant(mind, "[hidden.detach(), understood.detach()]", "[hidden, understood]")
+    assert wrong is not None
+
+
+RUN = {
+    "model": {"tiny": {"family": "roles", "hidden": 8, "roles": {"reasoner": 6, "judge": True}}},
+    "task": {"name": "text", "length": 12},
+    "method": {"name": "quiet", "length": 2, "samples": 4, "objective": {"judge": True}},
+    "train": {"steps": 120, "batch": 8, "lr": 1e-2, "log_every": 1, "save_every": 60},
+    "eval": {"every": 120, "best_metric": "-nll"},
+}
+
+
+def test_a_judge_is_trained(tmp_path):
+    """It begins with guesses of about 0 and comes to know what thoughts are worth; meanwhile the model learns to predict.
+    Twin: a loss of the other sign drives its guesses away."""
+    (tmp_path / "text.txt").write_text("a bad cab; a dab of bad ad; " * 60)
+    file = tmp_path / "recipe.yaml"
+    file.write_text(json.dumps(RUN))
+    folder = train(file, {"task.path": str(tmp_path / "text.txt")}, out=tmp_path / "run")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    judged = [line["judge"] for line in lines if "judge" in line]
+    nll = [line["nll"] for line in lines if "nll" in line]
+    assert judged[0] > 1 and max(judged[-10:]) < judged[0] / 4, (judged[0], judged[-10:])
+    assert nll[-1] < nll[0] - 0.5
+    # What guesses miss is less than what values differ by: they know something about places.
+    assert all(line["advantage"] < 1 for line in lines[-10:] if "advantage" in line)
