@@ -13,7 +13,7 @@ from torch.nn.functional import linear
 
 import tacit.methods.quiet as methods
 from tacit.methods.quiet import Quiet
-from tacit.quiet import learning, mind, thinking
+from tacit.quiet import concluding, learning, mind
 from tacit.train.session import train
 
 HALVING = {"length": 2, "starts_at": 10, "half_life": 4}
@@ -64,14 +64,14 @@ def test_a_last_token_that_is_not_read():
     for length in (1, 3):
         found, wanted, null = likes(True, length, length - 1)
         assert torch.allclose(found, wanted, rtol=0, atol=1e-12)
-        assert torch.equal(found, null) == (length == 1)
+        assert torch.allclose(found, null, rtol=0, atol=1e-12) == (length == 1)
         # Twin: the setting the other way round.
         found, wanted, _ = likes(False, length, length - 1)
         assert not torch.allclose(found, wanted, rtol=0, atol=1e-6)
 
 
 def test_pads_count_as_certain_choices():
-    """The same entropies over more choices."""
+    """The same entropies over more choices. Twin: the setting the other way round."""
     thinker, given = small(), lesson(small(), rows=3, length=6)
     fields = {"length": 4, "samples": 2, "variable": True, "words_only": False}
     parts = {pads: loss_of(thinker, Quiet(**fields, counts_pads=pads), given).parts for pads in (False, True)}
@@ -82,16 +82,12 @@ def test_pads_count_as_certain_choices():
     assert float(parts[False]["entropy"]) == pytest.approx(float((cells / chosen).sum()), abs=1e-12)
     assert float(parts[True]["entropy"]) == pytest.approx(float((cells / 8).sum()), abs=1e-12)
     assert float(parts[True]["entropy"]) < float(parts[False]["entropy"]) - 1e-3
-    wrong = mutant(
-        learning, "longest = rule.length if method.counts_pads", "longest = rule.length if not method.counts_pads"
-    )
-    assert wrong is not None
 
 
 # -- the judge ------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_judge_is_a_line_over_what_is_seen():
+def test_a_judge_is_a_line_over_what_is_seen(monkeypatch):
     """Beside the base model's state stands what the interpreter understood. Its loss, and who is taught by it, by hand."""
     thinker, given = small(judge=True, reasoner=4), lesson(small(), rows=2, length=4)
     method = Quiet(length=2, samples=3, objective={"judge": True, "nll": 0.0, "policy": 0.0})
@@ -109,33 +105,44 @@ def test_a_judge_is_a_line_over_what_is_seen():
         wanted = float(((torch.stack(guessed) - like) ** 2).mean())
     found = loss_of(thinker, method, given)
     assert float(found.total) == pytest.approx(wanted, abs=1e-12)
-    moved = {name for name, grad in gradients(thinker, method, given).items() if grad is not None and grad.any()}
-    assert moved == {"judge.out.weight", "judge.out.bias"}
+
+    def moved() -> set[str]:
+        return {name for name, grad in gradients(thinker, method, given).items() if grad is not None and grad.any()}
+
+    own = {"judge.out.weight", "judge.out.bias"}
+    assert moved() == own
     # Twin: a judge that teaches what it looks at.
-    wrong = mutant(mind, "[hidden.detach(), understood.detach()]", "[hidden, understood]")
-    assert wrong is not None
+    curious = mutant(mind, "[hidden.detach(), understood.detach()]", "[hidden, understood]")
+    monkeypatch.setattr(learning, "Mind", curious.Mind)
+    assert moved() > own
 
 
 RUN = {
     "model": {"tiny": {"family": "roles", "hidden": 8, "roles": {"reasoner": 6, "judge": True}}},
     "task": {"name": "text", "length": 12},
     "method": {"name": "quiet", "length": 2, "samples": 4, "objective": {"judge": True}},
-    "train": {"steps": 120, "batch": 8, "lr": 1e-2, "log_every": 1, "save_every": 60},
-    "eval": {"every": 120, "best_metric": "-nll"},
+    "train": {"steps": 60, "batch": 8, "lr": 1e-2, "log_every": 1, "save_every": 60},
+    "eval": {"every": 60, "best_metric": "-nll"},
 }
 
 
-def test_a_judge_is_trained(tmp_path):
-    """It begins with guesses of about 0 and comes to know what thoughts are worth; meanwhile the model learns to predict.
-    Twin: a loss of the other sign drives its guesses away."""
-    (tmp_path / "text.txt").write_text("a bad cab; a dab of bad ad; " * 60)
-    file = tmp_path / "recipe.yaml"
-    file.write_text(json.dumps(RUN))
-    folder = train(file, {"task.path": str(tmp_path / "text.txt")}, out=tmp_path / "run")
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    judged = [line["judge"] for line in lines if "judge" in line]
-    nll = [line["nll"] for line in lines if "nll" in line]
-    assert judged[0] > 1 and max(judged[-10:]) < judged[0] / 4, (judged[0], judged[-10:])
-    assert nll[-1] < nll[0] - 0.5
-    # What guesses miss is less than what values differ by: they know something about places.
-    assert all(line["advantage"] < 1 for line in lines[-10:] if "advantage" in line)
+def trained(folder) -> list[dict]:
+    """The logged steps of a run of 60."""
+    folder.mkdir()
+    (folder / "text.txt").write_text("a bad cab; a dab of bad ad; " * 60)
+    (folder / "recipe.yaml").write_text(json.dumps(RUN))
+    run = train(folder / "recipe.yaml", {"task.path": str(folder / "text.txt")}, out=folder / "run")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if "judge" in line]
+
+
+def test_a_judge_is_trained(tmp_path, monkeypatch):
+    """It begins with guesses near 0 and comes to know what thoughts are worth, while the model learns to predict. Twin: a loss
+    of the other sign drives its guesses away."""
+    lines = trained(tmp_path / "one")
+    judged = [line["judge"] for line in lines]
+    assert judged[0] > 1 and max(judged[-10:]) < judged[0] / 3
+    assert lines[-1]["nll"] < lines[0]["nll"] - 0.5
+    wrong = mutant(concluding, '+ parts.get("judge", 0.0)', '- parts.get("judge", 0.0)')
+    monkeypatch.setattr(learning, "conclude", wrong.conclude)
+    assert trained(tmp_path / "other")[-1]["judge"] > judged[0]
