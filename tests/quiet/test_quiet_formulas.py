@@ -273,12 +273,20 @@ class Whole:
     given: dict[str, Any] = field(default_factory=dict)
     longest: int | None = None
     share: float = 1.0
+    variable: bool = False
 
 
 NLL, POLICY = 7 / 3, -2.0
 WHOLE = {
     "weights": Whole(
         {"nll": 0.5, "policy": 3.0}, 0.5 * NLL + 3 * POLICY, ("goal.policy * parts", "parts"), given=SHAPED
+    ),
+    "a punishment that grows over all steps": Whole(  # 2 of 5 are over; see above
+        {"punish_unfinished": 0.5},
+        NLL - (2.1 * -0.5 + 0.3 * -1 + -2.4 * -3) / 3,
+        ("lesson.step / lesson.steps", "lesson.steps / lesson.step"),
+        given=SHAPED,
+        variable=True,
     ),
     "a bonus on entropy": Whole(
         {"entropy": 0.2},
@@ -325,7 +333,8 @@ def concluded(module: ModuleType, case: Whole) -> bool:
     keeper, counted = Books(case.steps), torch.tensor([1.0 / case.share], dtype=torch.float64)
     lesson = Lesson({}, 1, step=2, steps=5)
     more = {} if case.longest is None else {"longest": case.longest}
-    total, told = module.conclude(Objective(**case.goal), made, entropies, [keeper], counted, False, lesson, **more)
+    goal = Objective(**case.goal)
+    total, told = module.conclude(goal, made, entropies, [keeper], counted, case.variable, lesson, **more)
     found = [total.item(), keeper.usual.item(), keeper.pressure.item(), told["nll"].item()]
     return found == pytest.approx([case.total, case.usual, case.pressure, NLL], abs=1e-6)
 
