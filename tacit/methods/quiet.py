@@ -12,7 +12,7 @@ from tacit.errors import ModelError
 from tacit.example import Encoded
 from tacit.layout import Layout
 from tacit.methods.base import Lesson, Loss, Team
-from tacit.quiet.goal import Objective, by_cell
+from tacit.quiet.goal import Objective, by_cell, shared_out
 from tacit.quiet.roles import Roles
 from tacit.quiet.rows import OfTexts
 from tacit.vocab import Vocab
@@ -124,9 +124,11 @@ class Quiet(OfTexts):
 
     def summary(self, parts: dict[str, float]) -> dict[str, float]:
         """`nll` and `policy` are the two losses, `advantage` the root of the mean square of advantages, `entropy` that of a
-        choice in nats, `tokens` of a thought, `empty` and `unfinished` shares of thoughts, `gate` how far predictions leave the
-        base model."""
-        return by_cell(parts)
+        choice in nats and `thought_entropy` that of all choices of a thought, each with its least and greatest in the batch
+        (`_min`, `_max`; of micro-batches, the mean of theirs), `thought_tokens` and `longest` how long thoughts are and may be,
+        `empty` and `unfinished` shares of thoughts, `gate` how far predictions leave the base model, also behind empty thoughts
+        (`gate_empty`) and others (`gate_thinking`), `weights_norm` the length of all weights."""
+        return shared_out(by_cell(parts))
 
     # -- measuring ------------------------------------------------------------------------------------------------------
 

@@ -7,13 +7,18 @@ import pytest
 import torch
 from minds import Plain, lesson, loss_of, small
 from mutants import mutant
-from test_mind import computed
+from test_mind import computed, written
 from test_quiet_learning import gradients
 from torch.nn.functional import linear
 
 import tacit.methods.quiet as methods
+from tacit.methods.base import Lesson
 from tacit.methods.quiet import Quiet
-from tacit.quiet import concluding, learning, mind
+from tacit.quiet import concluding, extremes, learning, mind
+from tacit.quiet.extremes import of_gate
+from tacit.quiet.goal import shared_out
+from tacit.quiet.objective import Values
+from tacit.quiet.texts import texts
 from tacit.train.session import train
 
 HALVING = {"length": 2, "starts_at": 10, "half_life": 4}
@@ -82,6 +87,56 @@ def test_pads_count_as_certain_choices():
     assert float(parts[False]["entropy"]) == pytest.approx(float((cells / chosen).sum()), abs=1e-12)
     assert float(parts[True]["entropy"]) == pytest.approx(float((cells / 8).sum()), abs=1e-12)
     assert float(parts[True]["entropy"]) < float(parts[False]["entropy"]) - 1e-3
+
+
+@pytest.mark.parametrize("join", ["gate", "concat"])
+@pytest.mark.parametrize("variable", [False, True], ids=["fixed", "variable"])
+def test_what_is_told_of_a_step(join, variable):
+    """Each end, over every choice of every thought, computed alone. Of two texts, one is shorter: what is drawn behind its end
+    is not told."""
+    thinker, method = small(join=join), Quiet(length=3, samples=3, variable=variable, words_only=False)
+    with torch.no_grad():
+        for p in thinker.model.parameters():
+            p.mul_(2)  # entropies differ more
+    view = texts([[0, 3, 1, 4, 5, 2], [2, 5, 1]], thinker.vocab.pad)
+    given = Lesson({"main": view}, 2, picks=[(0, 0), (0, 1)], steps=10)
+    found = method.summary({name: float(part) for name, part in loss_of(thinker, method, given).parts.items()})
+    with torch.no_grad():
+        ids, thoughts, *_ = computed(thinker, method, given)
+        plain, config = Plain(thinker.model), thinker.model.config
+        choices: list[list[float]] = []
+        for row in range(thoughts.read.shape[1]):
+            column, text = divmod(row // 3, 2)
+            prefix = ids[text, : column + 1].tolist()
+            chosen, _ = written(thoughts, config.vocab_size, config.mark_token_id, row, variable)
+            told = [-float((one.exp() * one).sum()) for one in plain.choices(prefix, chosen)]
+            assert float(thoughts.surest[0, row]) == pytest.approx(min(told), abs=1e-12)
+            if text == 0 or column < 2:
+                choices.append(told)
+    whole = [sum(told) for told in choices]
+    wanted = {"entropy_min": min(map(min, choices)), "entropy_max": max(map(max, choices))}
+    wanted |= {"thought_entropy": sum(whole) / len(whole)}
+    wanted |= {"thought_entropy_min": min(whole), "thought_entropy_max": max(whole), "longest": 3}
+    wanted |= {"weights_norm": float(torch.cat([p.flatten() for p in thinker.model.parameters()]).norm())}
+    assert {name: found[name] for name in wanted} == pytest.approx(wanted, abs=1e-12)
+    assert not found.keys() & {"step", "epoch", "stage", "loss", "lr", "grad_norm", "tokens", "seconds"}
+    assert ("gate_min" in found) == (join == "gate")
+    assert len(choices) < thoughts.read.shape[1]
+
+
+def test_a_gate_is_told_apart_for_empty_thoughts():
+    """From means over all thoughts and the share of the empty ones. Padding is not told. Twin: without the mark that says
+    what is padding, it would be."""
+    gate = torch.tensor([[[0.1, 0.5, 0.9], [7.0, 7.0, 7.0]]])
+    chosen, ended = torch.tensor([[[1, 1, 2], [1, 1, 1]]]), torch.tensor([[[True, False, True], [True, True, True]]])
+    values = Values(gate, gate, chosen, ended, torch.tensor([[1.0, 0.0]]))
+    told = {name: float(part) for name, part in of_gate(gate, values, variable=True).items()}
+    told = shared_out(told | {"empty": 1 / 3})
+    wanted = {"gate_min": 0.1, "gate_max": 0.9, "gate_empty": 0.1, "gate_thinking": 0.7, "empty": 1 / 3}
+    assert told == pytest.approx(wanted)
+    blind = mutant(extremes, "nothing, count = real[..., None] == 0", "nothing, count = real[..., None] < 0")
+    assert float(blind.of_gate(gate, values, variable=True)["gate_max"]) == 7.0
+    assert shared_out({"gate_empty": 0.0, "gate_thinking": 0.4, "empty": 0.0}) == {"empty": 0.0, "gate_thinking": 0.4}
 
 
 # -- the judge ------------------------------------------------------------------------------------------------------------------
