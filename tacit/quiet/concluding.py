@@ -43,9 +43,9 @@ def conclude(
     choices = values.chosen if longest is None else torch.full_like(values.chosen, longest)
     entropy = entropies.sum(-1) / choices.sum(-1).clamp(min=1)
     entropy = (entropy * values.real).sum(-1)
-    if goal.entropy_target is None:
+    if goal.entropy:
         total = total - goal.entropy * entropy
-    else:
+    elif goal.entropy_target is not None:
         total = total - torch.stack([keeper.pressure for keeper in keepers]).to(values.real) * entropy
     if keepers[0].training:
         _remember(goal, keepers, values, entropy.detach(), counted)
