@@ -29,8 +29,8 @@ def planned(folder: str):
 
 
 def one(size: str, contender: str) -> dict[str, float]:
-    from tacit.bolt.pipeline import employ
     from tacit.bolt.shards import Shards
+    from tacit.bolt.workers import employ
 
     with tempfile.TemporaryDirectory() as folder:
         place = planned(folder)

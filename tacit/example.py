@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from tacit.chunked import chunk_pairs
+from tacit.chunked import chunk_pairs, with_thought_ids
 from tacit.edge_list import EdgeList, Ids
 from tacit.errors import DataError, ModelError
 from tacit.registry import nearest
@@ -218,7 +218,8 @@ def encode(examples: Sequence[Example], tokenizer: Any, template: Template | Non
         if waiting >= PIECES:
             encoded += _encode_block(block, tokenizer, template, start, *fixed)
             block, waiting = [], 0
-    return encoded + _encode_block(block, tokenizer, template, start, *fixed)
+    encoded += _encode_block(block, tokenizer, template, start, *fixed)
+    return with_thought_ids(encoded, examples, tokenizer)
 
 
 def _encode_block(

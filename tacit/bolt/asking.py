@@ -7,7 +7,7 @@ import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +27,8 @@ STYLES = {
 PLACE = re.compile(r"\{(\w+)\}")
 REFUSED = "refused"
 """The fault of what a server will never answer, however often it is asked."""
+IN_A_ROW = 16
+"""So many requests refused one after the other are no accident of their texts."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Answer:
     """empty, cut off, malformed, refused, or with a mark inside; nothing for an answer that can be used."""
     tokens_in: int = 0
     tokens_out: int = 0
+    reason: str = ""
+    """What the server said, where it said why there is no text."""
 
 
 OnAnswer = Callable[[int, Answer], None]
@@ -91,7 +95,7 @@ def judged(answer: Answer) -> Answer:
         fault = "empty"
     if not fault and any(mark in text for mark in Bolt.tokens):
         fault = "with a mark inside"
-    return Answer("" if fault else text, fault, answer.tokens_in, answer.tokens_out)
+    return replace(answer, text="" if fault else text, fault=fault)
 
 
 class Answered:
@@ -148,6 +152,9 @@ class Asker:
         self.backend, self.store, self.settings = backend, store, backend.settings
         self.spent = Account()
         """By this process."""
+        self.refused: list[tuple[Request, Answer]] = []
+        """Since the last answer, and for nothing. They are kept when there is an answer again, and only then: where a server
+        refuses all there is, the fault is not in what was asked, and will be mended."""
 
     def ask(self, requests: Sequence[Request]) -> list[list[Answer]]:
         """All attempts at each request, the last of which is usable or the last that there may be."""
@@ -168,9 +175,9 @@ class Asker:
 
         def on_answer(number: int, answer: Answer) -> None:
             told = judged(answer)
-            self.store.keep(different[number], told)
             found[different[number]] = told
             self.spent.add([told])
+            self._keep(different[number], told)
             spent, budget = self.spent.price(self.settings), self.settings.budget
             if budget is not None and spent > budget:
                 raise TacitError(
@@ -181,6 +188,17 @@ class Asker:
         if different:
             self.backend.answer(different, on_answer)
         return {n: found[one] for n, one in wanted.items()}
+
+    def _keep(self, one: Request, told: Answer) -> None:
+        self.refused.append((one, told))
+        if told.fault != REFUSED or told.tokens_out:
+            while self.refused:
+                self.store.keep(*self.refused.pop(0))
+        elif len(self.refused) >= IN_A_ROW:
+            raise TacitError(
+                f"{self.settings.model} refused {len(self.refused)} requests one after the other, the last with: {told.reason}. "
+                "What was answered before is kept, and these will be asked again: mend what it says and give the same command"
+            )
 
 
 def _again(one: Request, attempt: int) -> Request:

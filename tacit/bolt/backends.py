@@ -5,7 +5,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from tacit.bolt.asking import Answer, Backend, OnAnswer, Request
+from tacit.bolt.asking import REFUSED, Answer, Backend, OnAnswer, Request
 
 if TYPE_CHECKING:
     from tacit.thinker import Thinker
@@ -44,7 +44,8 @@ class Engine(Backend):
         rooms = [self._room(len(ids)) for ids in prompts]
         fit = [n for n, room in enumerate(rooms) if room > 0]
         for number in set(range(len(requests))) - {*fit}:
-            on_answer(number, Answer(fault="refused", tokens_in=len(prompts[number])))
+            reason = f"the request has {len(prompts[number])} tokens, and the model has {thinker.door.limit} positions"
+            on_answer(number, Answer(fault=REFUSED, tokens_in=len(prompts[number]), reason=reason))
         done = thinker.complete(
             [Layout(Segment("question", tuple(prompts[n]))) for n in fit],
             [

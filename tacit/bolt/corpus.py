@@ -23,6 +23,7 @@ from typing import Any
 from tacit.bolt.chunks import sentences
 from tacit.bolt.ledger import Kept, Ledger, text_key
 from tacit.bolt.preparation import Preparation
+from tacit.chunked import chunk_pairs
 from tacit.errors import DataError, TacitError
 from tacit.methods.bolt import Bolt
 from tacit.tasks.sources import SUFFIXES, TABLES, Raw, file_rows, hub_rows, is_hub_id, text_documents
@@ -141,6 +142,13 @@ def _document(row: Any, place: str, number: int, settings: Preparation) -> dict[
         return "binary"
     if any(mark in text for mark in Bolt.tokens):
         return "delimiter"
+    if "chunks" in settings.keep:
+        try:
+            pairs = chunk_pairs(fields, text, place)
+        except DataError:
+            return "chunks"
+        if any(mark in thought for _, thought in pairs for mark in Bolt.tokens):
+            return "delimiter"
     own = fields.get("id")
     id = str(own) if isinstance(own, str | int) and str(own) else str(number)
     return {"id": id, "text": text, **{name: fields[name] for name in settings.keep if name in fields}}
@@ -194,7 +202,7 @@ def _write(ledger: Ledger, settings: Preparation, folder: Path) -> dict[str, dic
 
 
 def _cutter(settings: Preparation) -> Callable[[Row], list[Row]]:
-    """From a document to its pieces: as many sentences as fit, and never less than one."""
+    """From a document to its pieces: as many sentences as fit, or chunks where it has some, and never less than one."""
     if settings.piece is None:
         return lambda row: [row]
     count, most = _counter(settings.tokenizer), settings.piece
@@ -202,18 +210,25 @@ def _cutter(settings: Preparation) -> Callable[[Row], list[Row]]:
     def pieces(row: Row) -> list[Row]:
         if row["tokens"] <= most:
             return [row]
-        units, texts, room = sentences(row["text"]), [], 0
-        for unit, tokens in zip(units, count(units)):
-            if texts and (tokens or 0) <= room:
-                texts[-1] += unit
+        chunks = row.get("chunks")
+        units = [text for text, _ in chunk_pairs(row, row["text"], row["id"])] or sentences(row["text"])
+        groups: list[list[int]] = []
+        room = 0
+        for number, tokens in enumerate(count(units)):
+            if groups and (tokens or 0) <= room:
+                groups[-1].append(number)
             else:
-                texts, room = [*texts, unit], most
+                groups, room = [*groups, [number]], most
             room -= tokens or 0
-        sizes = count(texts)
-        return [
+        texts = ["".join(units[number] for number in group) for group in groups]
+        made = [
             {**row, "id": f"{row['id']}/{n}", "text": text, "tokens": size}
-            for n, (text, size) in enumerate(zip(texts, sizes))
+            for n, (text, size) in enumerate(zip(texts, count(texts)))
         ]
+        for piece, group in zip(made, groups):
+            if chunks:
+                piece["chunks"] = [chunks[number] for number in group]
+        return made
 
     return pieces
 

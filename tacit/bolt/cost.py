@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tacit.errors import TacitError
 from tacit.evaluate.flops import price, reading_work
 from tacit.example import encode
 from tacit.recipe.schema import Recipe
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tacit.bolt.pipeline import Pipeline
     from tacit.thinker import Thinker
 
+FLOPS_STEPS = "{flops_steps}"
+"""Stands for a number of steps that is found when a baseline is trained."""
 SAMPLE = 256
 """Examples by which the cost of a step is judged."""
 BACKWARD = 3
@@ -45,16 +48,24 @@ def matched_steps(pipeline: "Pipeline", fields: Mapping[str, Any], number: int) 
     from tacit.recipe import load
     from tacit.thinker import Thinker
 
+    _check_there(pipeline, pipeline.model(0), "tacit bolt warm")
     thinker, spent = Thinker.from_pretrained(str(pipeline.model(0))), 0.0
     for before in range(1, number + 1):
-        spent += float(json.loads((pipeline.place(before) / STATISTICS).read_text(encoding="utf-8"))["flops"])
+        told = pipeline.place(before) / STATISTICS
+        _check_there(pipeline, told, f"tacit bolt infer --round {before}")
+        spent += float(json.loads(told.read_text(encoding="utf-8"))["flops"])
         learned = load(pipeline.name, pipeline.with_fields(pipeline.learn_fields(before))).recipe
         spent += step_flops(learned, thinker) * _steps(learned, pipeline.model(before))
     plain = {key: value for key, value in fields.items() if value != FLOPS_STEPS}
     return max(1, math.ceil(spent / step_flops(load(pipeline.name, pipeline.with_fields(plain)).recipe, thinker)))
 
 
-FLOPS_STEPS = "{flops_steps}"
+def _check_there(pipeline: "Pipeline", file: Path, before: str) -> None:
+    if not file.exists():
+        raise TacitError(
+            f"what the rounds cost is not known yet: there is no {file}. First run {before} with {pipeline.name} and --out "
+            f"{pipeline.folder}"
+        )
 
 
 def _steps(recipe: Recipe, run: Path) -> int:

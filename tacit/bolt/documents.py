@@ -14,11 +14,13 @@ import numpy as np
 from tacit.bolt.chunks import Chunking, cut
 from tacit.bolt.infer import Asked, Inferred, infer
 from tacit.bolt.rounds import Inference
+from tacit.chunked import IDS, MADE_WITH
 from tacit.evaluate.flops import Price, price
 from tacit.example import Encoded, Example, Template, encode, to_row
 from tacit.layout import Layout, Segment
 from tacit.methods.base import question
 from tacit.methods.bolt import Marks, chunks, posterior, prior, untold
+from tacit.models.tokenizers import fingerprint
 from tacit.thinker import Thinker
 
 Row = dict[str, Any]
@@ -37,12 +39,6 @@ class Found:
     @property
     def pairs(self) -> list[tuple[Sequence[int], Sequence[int]]]:
         return chunks(self.encoded)
-
-    def bound(self, samples: int) -> float | None:
-        """The lower bound of the log-probability of all chunks; None where one of them was left out."""
-        if any(one is None for one in self.inferred):
-            return None
-        return math.fsum(one.bound(samples) for one in self.inferred if one is not None)
 
 
 def infer_documents(
@@ -110,20 +106,27 @@ def _told(
     return Layout(*(prior if rng.integers(2) else posterior)(marks, thought, chunk)).ids
 
 
-def row_of(found: Found, thinker: Thinker) -> Row:
-    """A document with its thoughts, and what is known of them."""
-    decoded = [
-        thinker.tokenizer.decode(one.thought) if one is not None and one.taken is not None else ""
-        for one in found.inferred
-    ]
-    row, costs = to_row(found.example), price(thinker)
+def rows_of(found: Sequence[Found], thinker: Thinker) -> list[Row]:
+    """Documents with their thoughts, as text and in tokens, and what is known of them."""
+    costs, made_with = price(thinker), fingerprint(thinker.tokenizer)
+    return [{**_row(one, thinker, costs), MADE_WITH: made_with} for one in found]
+
+
+def _row(found: Found, thinker: Thinker, costs: Price) -> Row:
+    row = to_row(found.example)
+    told = [{**_thought(one, thinker), **_numbers(one, costs)} for one in found.inferred]
     if found.example.text:
-        row["chunks"] = [
-            {**chunk, "thought": thought, **_numbers(one, costs)}
-            for chunk, thought, one in zip(row["chunks"], decoded, found.inferred)
-        ]
-        return row
-    return row | {"steps": [decoded[0]] if decoded[0] else []} | _numbers(found.inferred[0], costs)
+        return row | {"chunks": [chunk | one for chunk, one in zip(row["chunks"], told)]}
+    [one] = told
+    thought = one.pop("thought")
+    # The text of a step cannot be blank; the tokens of such a thought are there all the same.
+    return row | {"steps": [thought] if thought.strip() else []} | one
+
+
+def _thought(one: Inferred | None, thinker: Thinker) -> Row:
+    if one is None or one.taken is None:
+        return {"thought": "", IDS: None}
+    return {"thought": thinker.tokenizer.decode(one.thought), IDS: list(one.thought)}
 
 
 def _numbers(one: Inferred | None, costs: Price) -> Row:
@@ -139,25 +142,4 @@ def _numbers(one: Inferred | None, costs: Price) -> Row:
             "effective": one.effective,
             "bound": one.bound(len(one.candidates)),
         }
-    return numbers
-
-
-def statistics(rows: Sequence[Row]) -> dict[str, float]:
-    """What an inference looks like, from its rows: chunks, how many were left out, how many candidates were valid, how many of
-    them counted, and what choosing gained."""
-    told = [chunk for row in rows for chunk in row.get("chunks", [row])]
-    asked = [one for one in told if one["candidates"]]
-    taken = [one for one in asked if "log_weight" in one]
-    numbers = {
-        "chunks": float(len(told)),
-        "too_long": float(len(told) - len(asked)),
-        "without_thought": float(len(asked) - len(taken)),
-        "flops": float(sum(one["flops"] for one in asked)),
-    }
-    if asked:
-        numbers["valid"] = sum(one["valid"] for one in asked) / sum(one["candidates"] for one in asked)
-    if taken:
-        numbers["effective"] = sum(one["effective"] for one in taken) / len(taken)
-        numbers["gain"] = sum(one["log_weight"] - one["mean_log_weight"] for one in taken) / len(taken)
-        numbers["bound"] = sum(one["bound"] for one in taken) / len(taken)
     return numbers

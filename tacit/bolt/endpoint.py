@@ -4,19 +4,26 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 
 from tacit.bolt.asking import REFUSED, Answer, Backend, OnAnswer, Request
-from tacit.bolt.secrets import secret
+from tacit.bolt.secrets import masked, secret
 from tacit.bolt.synthesis import Synthesis
 from tacit.errors import TacitError
 
 FIRST, LONGEST = 0.5, 120.0
 """Seconds of the first pause, and of the longest."""
 BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-STOPPED = {401: "the key is wrong", 403: "the key may not do this", 404: "the address or the model is unknown there"}
+STOPPED = {
+    401: "the key is wrong",
+    402: "there is nothing left to pay with",
+    403: "the key may not do this",
+    404: "the address or the model is unknown there",
+}
 TOLD = 300
 """Characters of a server's own words that are shown."""
 
@@ -36,59 +43,72 @@ class Endpoint(Backend):
 
     async def _all(self, requests: Sequence[Request], on_answer: OnAnswer) -> None:
         headers = {} if self.key is None else {"authorization": f"Bearer {self.key}"}
-        waiting = iter(enumerate(requests))
+        waiting, over = iter(enumerate(requests)), asyncio.Event()
+        faults: list[TacitError] = []
         async with httpx2.AsyncClient(headers=headers, timeout=self.settings.timeout, verify=self.trust) as client:
 
             async def take() -> None:
-                for number, one in waiting:
-                    on_answer(number, await self._one(client, one))
+                while not over.is_set() and (taken := next(waiting, None)):
+                    try:
+                        answer = await self._one(client, taken[1], over)
+                        if answer is not None:
+                            on_answer(taken[0], answer)
+                    except TacitError as fault:
+                        faults.append(fault)
+                        over.set()
 
-            # As many takers as may ask at once: no task and no memory for what is not under way.
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self.settings.parallel, len(requests))):
-                        group.create_task(take())
-            except* TacitError as errors:
-                raise errors.exceptions[0] from None
+            # As many takers as may ask at once: no task and no memory for what is not under way. When one of them has to stop,
+            # nothing more is sent, but what was sent may already be paid for, so its answer is waited for and kept.
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.settings.parallel, len(requests))):
+                    group.create_task(take())
+        if faults:
+            raise faults[0]
 
-    async def _one(self, client: httpx2.AsyncClient, one: Request) -> Answer:
-        """One answer, however often the server has to be asked for it."""
+    async def _one(self, client: httpx2.AsyncClient, one: Request, over: asyncio.Event) -> Answer | None:
+        """One answer, however often the server has to be asked for it; None if nobody may be asked any more."""
         settings, fault = self.settings, ""
-        told = [{"role": "system", "content": one.system}] if one.system else []
-        body = {
-            "model": settings.model,
-            "messages": [*told, {"role": "user", "content": one.user}],
-            "temperature": settings.temperature,
-            "max_tokens": settings.max_tokens,
-            "seed": one.seed,
-        }
         for attempt in range(settings.patience + 1):
-            await self.pace.wait()
+            if not await _passed(self.pace.pause(), over):
+                return None
             asked = 0.0
             try:
-                response = await client.post(settings.url.rstrip("/") + "/chat/completions", json=body)
-            except (httpx2.TransportError, httpx2.InvalidURL) as error:
-                fault = f"{type(error).__name__}: {error}"
+                response = await client.post(settings.url.rstrip("/") + "/chat/completions", json=self._body(one))
+            except (httpx2.RequestError, httpx2.InvalidURL) as error:
+                # What the client says of a request it could not build may quote the headers, and the key with them.
+                told_of = "" if isinstance(error, httpx2.LocalProtocolError) else f": {error}"
+                fault = f"{type(error).__name__}{told_of}"
             else:
                 if response.status_code == 200:
-                    return _read(response)
+                    answer = _read(response)
+                    return replace(answer, reason=self._shown(answer.reason))
                 fault = f"status {response.status_code}: {self._shown(response.text)}"
                 if response.status_code in STOPPED:
                     raise TacitError(f"{settings.url} says {fault} — {STOPPED[response.status_code]}")
                 if response.status_code not in BUSY:
-                    return Answer(fault=REFUSED)
+                    return Answer(fault=REFUSED, reason=fault)
                 asked = _seconds(response.headers.get("retry-after"))
-            if attempt < settings.patience:
-                await asyncio.sleep(max(asked, min(FIRST * 2**attempt, LONGEST) * random.uniform(0.5, 1.0)))
+            pause = max(asked, min(FIRST * 2**attempt, LONGEST) * random.uniform(0.5, 1.0))
+            if attempt < settings.patience and not await _passed(pause, over):
+                return None
         raise TacitError(
             f"{settings.url} did not answer in {settings.patience + 1} attempts (the last: {self._shown(fault)}). What was "
             "answered is kept: the same command goes on. Check bolt.synthesis.url, or raise bolt.synthesis.patience"
         )
 
+    def _body(self, one: Request) -> dict[str, Any]:
+        told = [{"role": "system", "content": one.system}] if one.system else []
+        return {
+            "model": self.settings.model,
+            "messages": [*told, {"role": "user", "content": one.user}],
+            "temperature": self.settings.temperature,
+            "max_tokens": self.settings.max_tokens,
+            "seed": one.seed,
+        }
+
     def _shown(self, text: str) -> str:
         """A server's words without the key, should it repeat it."""
-        text = text if self.key is None else text.replace(self.key, "***")
-        return " ".join(text.split())[:TOLD]
+        return " ".join(masked(text, self.key).split())[:TOLD]
 
 
 def _seconds(told: str | None) -> float:
@@ -108,10 +128,18 @@ def _read(response: httpx2.Response) -> Answer:
         choice = told["choices"][0]
         text = choice["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return Answer(fault="malformed")
+        return Answer(fault="malformed", reason=response.text)
     if not isinstance(text, str):
-        return Answer("", REFUSED if choice["message"].get("refusal") else "empty", read, written)
+        said = choice["message"].get("refusal")
+        return Answer("", REFUSED if said else "empty", read, written, str(said or ""))
     return Answer(text, "cut off" if choice.get("finish_reason") == "length" else "", read, written)
+
+
+async def _passed(seconds: float, over: asyncio.Event) -> bool:
+    """A pause that ends early when all is over; whether it did not."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(over.wait(), seconds)
+    return not over.is_set()
 
 
 class _Pace:
@@ -120,9 +148,9 @@ class _Pace:
     def __init__(self, per_minute: float | None):
         self.apart, self.next = 0.0 if per_minute is None else 60.0 / per_minute, 0.0
 
-    async def wait(self) -> None:
+    def pause(self) -> float:
+        """Seconds until the next request may be sent."""
         now = time.monotonic()
         at = max(now, self.next)
         self.next = at + self.apart
-        if at > now:
-            await asyncio.sleep(at - now)
+        return at - now

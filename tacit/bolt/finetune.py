@@ -52,8 +52,8 @@ def tally(place: Path) -> Path:
         each[seed] = scores(list(questions.values()))
     told: dict[str, Any] = {
         name: {
-            "mean": _mean([one[name] for one in each.values()]),
-            "stderr": _error([one[name] for one in each.values()]),
+            "mean": mean([one[name] for one in each.values()]),
+            "stderr": standard_error([one[name] for one in each.values()]),
         }
         for name in next(iter(each.values()))
     }
@@ -70,13 +70,14 @@ def tally(place: Path) -> Path:
     return place / RESULT
 
 
-def _mean(numbers: Sequence[float]) -> float:
+def mean(numbers: Sequence[float]) -> float:
+    """Of at least one number."""
     return math.fsum(numbers) / len(numbers)
 
 
-def _error(numbers: Sequence[float]) -> float:
-    """Standard error of the mean; 0 of one number, of which nothing is known."""
+def standard_error(numbers: Sequence[float]) -> float:
+    """Of the mean; 0 of one number, of which nothing is known."""
     if len(numbers) < 2:
         return 0.0
-    center = _mean(numbers)
+    center = mean(numbers)
     return math.sqrt(math.fsum((one - center) ** 2 for one in numbers) / (len(numbers) - 1) / len(numbers))

@@ -36,4 +36,4 @@ class Lines:
         with self.file.open("rb") as source:
             source.seek(int(self.starts[start]))
             text = source.read(int(self.starts[stop] - self.starts[start]))
-        return [json.loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in text.split(b"\n")[: stop - start]]

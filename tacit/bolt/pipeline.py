@@ -10,8 +10,6 @@ DIR/metrics.jsonl         a line for the warm start and for each round
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -20,22 +18,19 @@ from typing import Any
 
 import yaml
 
-from tacit.bolt.documents import infer_documents, row_of, statistics
-from tacit.bolt.rounds import Inference, Rounds
-from tacit.bolt.shards import Shard, Shards
+from tacit.bolt import workers
+from tacit.bolt.judging import judge
+from tacit.bolt.rounds import Rounds
+from tacit.bolt.whole import write_whole
+from tacit.bolt.workers import STATISTICS, THOUGHTS
 from tacit.errors import TacitError
+from tacit.lock import alone
 from tacit.recipe import load
 from tacit.recipe.schema import Recipe
 
-RECIPE, METRICS, THOUGHTS, STATISTICS, JUDGED = (
-    "recipe.yaml", "metrics.jsonl", "thoughts.jsonl", "statistics.json", "judged.json",
-)  # fmt: skip
+RECIPE, METRICS, JUDGED = "recipe.yaml", "metrics.jsonl", "judged.json"
 APART = 1000
 """Between the seeds of two rounds, so that no two of them share random numbers."""
-JUDGE_SEED = 1 << 30
-"""Held-out bounds are drawn with random numbers of their own."""
-FLOOR = -50.0
-"""A document's bound counts as no less, in nats: one without any valid candidate would make a mean minus infinity."""
 Overrides = Mapping[str, Any] | Sequence[str]
 
 
@@ -66,6 +61,10 @@ class Pipeline:
 
     def run(self) -> Path:
         """Everything that is not done yet; the folder."""
+        with alone(self.folder):
+            return self._run()
+
+    def _run(self) -> Path:
         self._keep_recipe()
         self.make_data()
         model = self.warm()
@@ -91,8 +90,7 @@ class Pipeline:
 
         told = self.recipe.model_dump(mode="json")
         Run(self.folder).check_made_by(told)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(self.folder / RECIPE, yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
+        write_whole(self.folder / RECIPE, yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
 
     def make_data(self) -> None:
         """The corpus and the thoughts of the warm start, where the recipe says how they are made."""
@@ -158,27 +156,26 @@ class Pipeline:
         start = time.perf_counter()
         self.plan(number)
         if self.workers == 1:
-            work(place)
+            workers.work(place)
         else:
-            employ(place, self.workers)
-        return merge(place, self.say, time.perf_counter() - start)
+            workers.employ(place, self.workers)
+        return workers.merge(place, self.say, time.perf_counter() - start)
 
     def plan(self, number: int) -> None:
         """What is to be inferred, written down so that any process can take a part."""
         rounds = self.rounds
         seed = rounds.infer.seed + APART * self.recipe.train.seed + number
         about = {
-            "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
             # From the round's folder, which other machines may know by another name.
             "model": os.path.relpath(self.model(number - 1), self.place(number)),
             "infer": rounds.infer.model_copy(update={"seed": seed}).model_dump(mode="json"),
         }
-        Shards(self.place(number) / "infer").plan(len(_corpus(self.recipe)), rounds.shard, about)
+        workers.plan(self.place(number), self.recipe, rounds.shard, about)
 
     # -- what came of it ------------------------------------------------------------------------------------------------
 
     def judge(self, model: Path, place: Path) -> dict[str, float]:
-        """The held-out lower bound of a model, by numbers of candidates, in nats for each document."""
+        """The held-out lower bound of a model, by numbers of candidates, in nats for each document and each token."""
         from tacit.thinker import Thinker
 
         rounds, file = self.rounds, place / JUDGED
@@ -188,15 +185,14 @@ class Pipeline:
             return json.loads(file.read_text(encoding="utf-8"))
         task = self.recipe.resolved_task()
         examples = list(islice(task.examples("valid"), rounds.judged_limit))
-        settings = rounds.infer.model_copy(update={"samples": max(rounds.judged), "seed": JUDGE_SEED})
-        thinker = Thinker.from_pretrained(str(model))
-        found = infer_documents(thinker, examples, task.template, settings, rounds.chunking)
-        whole = [one for one in found if one.bound(1) is not None]
-        if not whole:
-            raise TacitError("no held-out document fits into the model whole; set bolt.judged: [] or a larger model")
-        told = {f"bound_{k}": sum(max(one.bound(k) or 0.0, FLOOR) for one in whole) / len(whole) for k in rounds.judged}
+        told = judge(Thinker.from_pretrained(str(model)), examples, task.template, rounds)
+        if told["bound_left_out"]:
+            self.say(
+                f"{told['bound_left_out']:.0f} of {len(examples)} held-out documents are left out of the bound: they have "
+                "chunks that do not fit into the model"
+            )
         place.mkdir(parents=True, exist_ok=True)
-        _write(file, json.dumps(told) + "\n")
+        write_whole(file, json.dumps(told) + "\n")
         return told
 
     def _tell(self, number: int, model: Path, judged: dict[str, float]) -> None:
@@ -217,54 +213,9 @@ class Pipeline:
         line |= {f"eval/{told}/{number}": result[told]}
         line |= {f"infer/{key}": value for key, value in inferred.items()}
         self.lines.append(line)
-        _write(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
-        bounds = "".join(f", {name} {value:.3f}" for name, value in judged.items())
+        write_whole(self.folder / METRICS, "".join(json.dumps(one) + "\n" for one in self.lines))
+        bounds = "".join(f", bound_{k} {judged[f'bound_{k}']:.3f}" for k in self.rounds.judged)
         self.say(f"{f'round {number}' if number else 'warm start'}: {told} {result[told]:.3f}{bounds}")
-
-
-def work(place: Path) -> int:
-    """Take shards of a planned round until none is left; says how many were made here."""
-    from tacit.cli.eval import Progress
-    from tacit.thinker import Thinker
-
-    shards = Shards(place / "infer")
-    plan = shards.about()
-    recipe, settings = Recipe.model_validate(plan["recipe"]), Inference(**plan["infer"])
-    rounds = section(recipe)
-    shards.patience = rounds.patience
-    documents, template = _corpus(recipe), recipe.resolved_task().template
-    loaded: list[Thinker] = []  # nobody waits for a model who finds nothing to do
-
-    def make(shard: Shard) -> list[dict[str, Any]]:
-        if not loaded:
-            loaded.append(Thinker.from_pretrained(str(place / plan["model"])))
-        found = infer_documents(loaded[0], documents[shard.start : shard.stop], template, settings, rounds.chunking)
-        return [row_of(one, loaded[0]) for one in found]
-
-    return shards.work(make, Progress())
-
-
-def merge(place: Path, say: Callable[[str], None] = print, seconds: float = 0.0) -> Path:
-    """All shards as one file, and what they look like."""
-    shards = Shards(place / "infer")
-    found = statistics(list(shards.rows())) | {"seconds": round(seconds, 3)}
-    shards.merge(place / THOUGHTS)
-    _write(place / STATISTICS, json.dumps(found, indent=1) + "\n")
-    say("inferred: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
-    return place / THOUGHTS
-
-
-def employ(place: Path, workers: int) -> None:
-    """Worker processes on this machine. One that dies is missed by nobody: the others take its shards over."""
-    command = [sys.executable, "-m", "tacit", "bolt", "work", str(place)]
-    running = [subprocess.Popen(command) for _ in range(workers)]
-    codes = [process.wait() for process in running]
-    if all(codes):
-        raise TacitError(f"all {workers} worker processes failed (exit codes {codes}); the reason stands above")
-
-
-def _corpus(recipe: Recipe) -> list[Any]:
-    return list(islice(recipe.resolved_task().examples("train"), recipe.train.limit))
 
 
 def _dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -273,10 +224,3 @@ def _dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         found |= _dotted(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
     return found
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all."""
-    beside = file.with_name(f".{file.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(file)

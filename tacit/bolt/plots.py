@@ -6,7 +6,6 @@ finetuned.png    accuracy of fine-tuned models, round by round, with the baselin
 """
 
 import json
-import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +13,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from tacit.bolt.finetune import RESULT
+from tacit.bolt.finetune import RESULT, TASKS, mean, standard_error
 from tacit.errors import TacitError
 from tacit.study.figures import COLORS, FAINT, figure, percent
 from tacit.study.runs import METRICS, Run
 
 PLOTS = "plots"
 SEED = re.compile(r"-seed-\d+$")
+ROUND, LEARNED = re.compile(r"round-(\d+)/"), re.compile(r"round-(\d+)/learn")
 RATIOS = {"latent_thoughts": 3.3, "wrap_baseline": 0.48, "wrap_cot": 0.70}
 """Tokens that are read for each token of the original, as published: a thought is 2.3 and comes with the text itself."""
 BOUND = "eval/bound_4"
@@ -95,12 +95,7 @@ def _band(trials: Sequence[Curve]) -> tuple[list[float], list[float], list[float
     length = min(map(len, trials))
     tokens = [trials[0][n][0] for n in range(length)]
     values = [[trial[n][1] for trial in trials] for n in range(length)]
-    means = [math.fsum(one) / len(one) for one in values]
-    errors = [
-        math.sqrt(math.fsum((v - mean) ** 2 for v in one) / max(len(one) - 1, 1) / len(one))
-        for one, mean in zip(values, means)
-    ]
-    return tokens, means, errors
+    return tokens, [mean(one) for one in values], [standard_error(one) for one in values]
 
 
 def _line(axis: Any, trials: Sequence[Curve], label: str, color: str, shrink: float = 1.0) -> None:
@@ -143,9 +138,7 @@ def _rounds(folder: Path) -> list[Path]:
     with figure(file, 1, 2, size=(10.5, 3.9)) as (left, right):
         _bounds(folder, left)
         for n, (name, runs) in enumerate(sorted(found.items())):
-            place, _, kind = name.replace("round-", "round ").replace("_", " ").rpartition("/")
-            label = place if kind == "learn" else f"{kind}, {place}" if place else kind
-            _line(right, [envelope(curve(run, value), best) for run in runs], label, COLORS[n % len(COLORS)])
+            _line(right, [envelope(curve(run, value), best) for run in runs], _told(name), COLORS[n % len(COLORS)])
         warm = [Run(run) for run in sorted(folder.glob("warm*")) if SEED.sub("", run.name) == "warm"]
         results = [curve(run, value)[-1][1] for run in warm if (run.folder / METRICS).is_file() and curve(run, value)]
         if results:
@@ -157,20 +150,36 @@ def _rounds(folder: Path) -> list[Path]:
     return [file]
 
 
+def _told(name: str) -> str:
+    """A model's folder in words."""
+    place, _, kind = name.replace("round-", "round ").replace("_", " ").rpartition("/")
+    return place if kind == "learn" else f"{kind}, {place}" if place else kind
+
+
+def missing_nats(folder: Path, samples: int) -> dict[int, list[float]]:
+    """The held-out bound of so many samples after each round, of every trial that was judged, as nats that are missing."""
+    found: defaultdict[int, list[float]] = defaultdict(list)
+    for name in ("*-judged", "round-*", "round-*/*-judged"):
+        for judged in sorted(folder.glob(f"{name}/judged.json")):
+            told = json.loads(judged.read_text(encoding="utf-8"))
+            place = ROUND.match(str(judged.relative_to(folder)))
+            if f"bound_{samples}" in told:
+                found[int(place[1]) if place else 0].append(-told[f"bound_{samples}"])
+    return dict(found)
+
+
 def _bounds(folder: Path, axis: Any) -> None:
-    """The held-out bound after each round, as nats that are missing."""
+    """The held-out bound after each round, over trials."""
     from matplotlib.ticker import LogFormatter, MultipleLocator
 
     for n, samples in enumerate((1, 4, 16)):
-        points = []
-        for judged in [folder / "warm-judged/judged.json", *folder.glob("round-*/judged.json")]:
-            told = json.loads(judged.read_text(encoding="utf-8")) if judged.is_file() else {}
-            if f"bound_{samples}" in told:
-                number = int(judged.parent.name.removeprefix("round-")) if "round" in judged.parent.name else 0
-                points.append((number, -told[f"bound_{samples}"]))
+        points = missing_nats(folder, samples)
         if points:
-            places, values = zip(*sorted(points))
-            axis.plot(places, values, color=COLORS[n], linewidth=1.6, marker="o", markersize=4, label=f"K = {samples}")
+            places = sorted(points)
+            means, errors = ([of(points[place]) for place in places] for of in (mean, standard_error))
+            axis.errorbar(
+                places, means, errors, color=COLORS[n], linewidth=1.6, marker="o", markersize=4, label=f"K = {samples}"
+            )
     axis.set(
         title="held-out bound", xlabel="round (0 is the warm start)", ylabel="−bound, nats a document", yscale="log"
     )
@@ -188,28 +197,31 @@ def _level(axis: Any, values: Sequence[float], label: str, color: str) -> None:
     axis.axhline(mean, color=color, linestyle=(0, (4, 3)), linewidth=1.4, label=label)
 
 
+def accuracies(folder: Path, task: str) -> dict[str, list[float]]:
+    """Every fine-tuned model's accuracy by the folder of what it began with: all trials, and all seeds of each, together."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for result in sorted(folder.rglob(f"*-{task}/{RESULT}")):
+        name = SEED.sub("", str(result.parent.relative_to(folder)).removesuffix(f"-{task}"))
+        seeds = json.loads(result.read_text(encoding="utf-8"))["seeds"]
+        found[name] += [one["accuracy"] for one in seeds.values()]
+    return dict(found)
+
+
 def _finetuned(folder: Path) -> list[Path]:
     """Fine-tuned accuracy, round by round; other models as bands."""
     files = []
-    for task in ("gsm8k", "math"):
-        rounds, others = [], {}
-        for result in sorted(folder.rglob(f"*-{task}/{RESULT}")):
-            told = json.loads(result.read_text(encoding="utf-8"))["accuracy"]
-            model = result.parent.name.removesuffix(f"-{task}")
-            if model == "learn":
-                rounds.append((int(result.parent.parent.name.removeprefix("round-")), told["mean"], told["stderr"]))
-            else:
-                others[model.replace("_", " ")] = told
-        if not rounds and not others:
+    for task in TASKS:
+        models = accuracies(folder, task)
+        if not models:
             continue
+        rounds = {int(found[1]): models.pop(name) for name in [*models] if (found := LEARNED.fullmatch(name))}
         files.append(folder / PLOTS / f"finetuned-{task}.png")
         with figure(files[-1], size=(6.8, 3.8)) as axis:
-            for n, (name, told) in enumerate(others.items()):
-                color = COLORS[(n + 1) % len(COLORS)]
-                axis.axhspan(told["mean"] - told["stderr"], told["mean"] + told["stderr"], color=color, alpha=0.2)
-                axis.axhline(told["mean"], color=color, linestyle=(0, (4, 3)), linewidth=1.2, label=name)
+            for n, (name, values) in enumerate(sorted(models.items())):
+                _level(axis, values, _told(name), COLORS[(n + 1) % len(COLORS)])
             if rounds:
-                numbers, means, errors = zip(*sorted(rounds))
+                numbers = sorted(rounds)
+                means, errors = ([of(rounds[number]) for number in numbers] for of in (mean, standard_error))
                 axis.errorbar(numbers, means, yerr=errors, color=COLORS[0], marker="o", capsize=3, label="rounds")
                 axis.set_xticks(numbers)
             axis.set(title=f"fine-tuned on {task}", xlabel="round", ylabel="accuracy ± standard error")

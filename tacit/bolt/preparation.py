@@ -41,7 +41,7 @@ class Preparation(Settings):
     documents: Literal["file", "paragraph", "line"] = "file"
     """For plain text: a document is the whole file, a paragraph (between empty lines), or a line."""
     keep: list[str] = Field(default_factory=list)
-    """Other columns that stay with a document."""
+    """Other columns that stay with a document. chunks are looked at: a row whose chunks do not make up its text is left out."""
     folder: str
     """Where the prepared files go."""
     tokenizer: str | None = None
@@ -66,8 +66,8 @@ class Preparation(Settings):
     limit: int | None = Field(default=None, ge=1)
     """Read the first so many rows of the source only."""
     piece: int | None = Field(default=None, ge=1)
-    """Documents of more tokens are cut between sentences into pieces of at most so many, which are documents of their own of the
-    same split. Their thoughts come on top: the model must have room for both."""
+    """Documents of more tokens are cut between sentences, or between their chunks, into pieces of at most so many, which are
+    documents of their own of the same split. Their thoughts come on top: the model must have room for both."""
     part: int = Field(default=2_000, ge=1)
     """Rows that are held in memory, and lost at most, at a time."""
 

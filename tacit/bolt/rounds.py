@@ -66,7 +66,8 @@ class Rounds(Settings):
     finetune: dict[str, Any] = Field(default_factory=dict)
     """Fields, by dotted names, that are otherwise when a model is fine-tuned by bolt/finetune-gsm8k or bolt/finetune-math."""
     judged: tuple[int, ...] = (1, 4, 16)
-    """Candidates for each chunk by which the held-out lower bound is told; empty: it is not computed."""
+    """Candidates for each chunk by which the held-out lower bound is told; empty: it is not computed. Chunks are then of even
+    size, behind all earlier text with thoughts that were resampled among as many candidates, whatever infer and chunking say."""
     judged_limit: int | None = Field(default=None, ge=1)
     """Held-out documents for that."""
 

@@ -12,12 +12,15 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from tacit.bolt.whole import whole, write_whole
 from tacit.errors import DataError, TacitError
+from tacit.lock import alone
 
 PLAN = "plan.json"
 Row = dict[str, Any]
@@ -43,9 +46,10 @@ class Shards:
         with another plan is refused."""
         wanted = {"documents": documents, "size": size, **about}
         file = self.folder / PLAN
-        self.folder.mkdir(parents=True, exist_ok=True)
         if not file.exists():
-            _write(file, json.dumps(wanted, indent=1) + "\n")
+            with alone(self.folder):
+                if not file.exists():
+                    write_whole(file, json.dumps(wanted, indent=1) + "\n")
         found = json.loads(file.read_text(encoding="utf-8"))
         if found != json.loads(json.dumps(wanted)):
             different = [key for key in {*found, *wanted} if found.get(key) != json.loads(json.dumps(wanted)).get(key)]
@@ -72,22 +76,28 @@ class Shards:
 
     def work(self, make: Callable[[Shard], Sequence[Row]], on_done: Callable[[int, int], None] | None = None) -> int:
         """Claim shards and make their rows until all are done; says how many this process made. It waits for shards that
-        others are at work on, lest they die."""
+        others are at work on, lest they die. A shard that was found whole is not looked at again."""
         shards, made = self.shards(), 0
-        while True:
-            waiting = [shard for shard in shards if not self.done(shard)]
-            if not waiting:
-                return made
-            shard = next((one for one in waiting if self._claim(one)), None)
-            if shard is None:
+        left = shards
+        while left:
+            busy: list[Shard] = []
+            for place, shard in enumerate(left, 1):
+                if self.done(shard):
+                    continue
+                if not self._claim(shard):
+                    busy.append(shard)
+                    continue
+                with self._kept(shard):
+                    if not self.done(shard):
+                        self._put_aside(shard)
+                        self._finish(shard, make(shard))
+                        made += 1
+                if on_done:
+                    on_done(len(shards) - len(busy) - len(left) + place, len(shards))
+            if len(busy) == len(left):
                 time.sleep(min(1.0, self.patience / 4))
-                continue
-            with self._kept(shard):
-                if not self.done(shard):
-                    self._finish(shard, make(shard))
-                    made += 1
-            if on_done:
-                on_done(len(shards) - len(waiting) + 1, len(shards))
+            left = busy
+        return made
 
     def _claim(self, shard: Shard) -> bool:
         claim = self._claim_file(shard)
@@ -116,7 +126,7 @@ class Shards:
     def _finish(self, shard: Shard, rows: Sequence[Row]) -> None:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         last = {"shard": shard.number, "rows": len(rows), "sha256": hashlib.sha256(lines.encode()).hexdigest()}
-        _write(self._file(shard), lines + json.dumps(last) + "\n")
+        write_whole(self._file(shard), lines + json.dumps(last) + "\n")
 
     # -- what is done ---------------------------------------------------------------------------------------------------
 
@@ -124,35 +134,36 @@ class Shards:
         return self.folder / f"shard-{shard.number:05d}.jsonl"
 
     def done(self, shard: Shard) -> bool:
-        """Whether a shard's file is there and whole. One that is damaged is put aside, and its shard is made again."""
+        """Whether a shard's file is there and whole."""
+        return _lines(self._file(shard)) is not None
+
+    def _put_aside(self, shard: Shard) -> None:
+        """Keep what is left of a damaged shard under another name. Who calls this holds the shard's claim; another who held it
+        for too long may still be first."""
         file = self._file(shard)
-        if not file.exists():
-            return False
-        if _rows(file) is not None:
-            return True
-        file.rename(file.with_suffix(f".damaged-{uuid.uuid4().hex[:8]}"))
-        return False
+        with suppress(FileNotFoundError):
+            file.rename(file.with_suffix(f".damaged-{uuid.uuid4().hex[:8]}"))
 
     def rows(self) -> Iterator[Row]:
         """The rows of all shards in order, each once."""
         for shard in self.shards():
-            found = _rows(self._file(shard))
-            if found is None:
+            lines = _lines(self._file(shard))
+            if lines is None:
                 raise DataError(
                     f"{self._file(shard)}: this shard is missing or damaged, so nothing can be merged yet; run the command that "
                     "makes shards again, it does what is missing"
                 )
-            yield from found
+            yield from map(json.loads, lines)
 
-    def merge(self, target: str | Path) -> int:
-        """All rows in one file, which appears whole; says how many."""
-        count, target = 0, Path(target)
-        partial = target.with_name(target.name + ".part")
-        with partial.open("w", encoding="utf-8") as out:
+    def merge(self, target: str | Path, on_row: Callable[[Row], None] | None = None) -> int:
+        """All rows in one file, which appears whole; says how many. `on_row` is shown each of them."""
+        count = 0
+        with whole(Path(target)) as out:
             for row in self.rows():
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
                 count += 1
-        partial.replace(target)
+                if on_row:
+                    on_row(row)
         return count
 
 
@@ -179,25 +190,15 @@ class _Kept:
         self.claim.unlink(missing_ok=True)
 
 
-def _rows(file: Path) -> list[Row] | None:
-    """The rows of a whole shard, or None."""
+def _lines(file: Path) -> list[bytes] | None:
+    """The lines of a whole shard, or None."""
     try:
-        text = file.read_bytes()
-        *lines, last = text.decode().splitlines(keepends=True)
+        # Texts may contain what str.splitlines takes for the end of a line.
+        *lines, last, end = file.read_bytes().split(b"\n")
         told = json.loads(last)
-        body = "".join(lines)
-        if told["sha256"] != hashlib.sha256(body.encode()).hexdigest() or told["rows"] != len(lines):
+        body = b"".join(line + b"\n" for line in lines)
+        if end or told["sha256"] != hashlib.sha256(body).hexdigest() or told["rows"] != len(lines):
             return None
-        return [json.loads(line) for line in lines]
+        return lines
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all, and on the disk before its name is there."""
-    partial = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.part")
-    with partial.open("w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(file)

@@ -20,10 +20,13 @@ from tacit.bolt.chunks import Chunking, cut
 from tacit.bolt.lines import Lines
 from tacit.bolt.shards import Shard, Shards
 from tacit.bolt.synthesis import Kind, Synthesis
+from tacit.bolt.whole import whole, write_whole
 from tacit.errors import TacitError
+from tacit.lock import alone
 from tacit.registry import nearest, resolve
 
 KINDS = get_args(Kind)
+ANSWERS = "answers"
 NOTHING = "N/A"
 """What stands before the first chunk."""
 REPEAT = 1_000
@@ -77,7 +80,7 @@ def work(kind: str, folder: Path, settings: Synthesis) -> int:
     settings = settings.model_copy(update=about["settings"])
     lines, chunking = Lines(about["source"]), Chunking(**about["chunking"])
     backend = resolve(BACKENDS, settings.backend, "backend")(settings)
-    asker = Asker(backend, Answered(folder / "answers", settings))
+    asker = Asker(backend, Answered(folder / ANSWERS, settings))
 
     def make(shard: Shard) -> list[Row]:
         numbers = range(shard.start, shard.stop)
@@ -91,11 +94,16 @@ def work(kind: str, folder: Path, settings: Synthesis) -> int:
 
 def merge(kind: str, folder: Path, settings: Synthesis, say: Say = print) -> Path:
     """All shards as one file, what it took, and what stayed unanswered."""
+    Shards(folder / kind).about()
+    with alone(folder / kind):
+        return _merge(kind, folder, settings, say)
+
+
+def _merge(kind: str, folder: Path, settings: Synthesis, say: Say) -> Path:
     target, missing = folder / f"{kind}.jsonl", folder / f"{kind}-unanswered.jsonl"
     account, faults = Account(), Counter[str]()
-    counts = Counter[str](documents=0, answered=0, unanswered=0)
-    files = [file.with_name(file.name + ".part") for file in (target, missing)]
-    with files[0].open("w", encoding="utf-8") as out, files[1].open("w", encoding="utf-8") as left:
+    counts, said = Counter[str](documents=0, answered=0, unanswered=0), ""
+    with whole(target) as out, whole(missing) as left:
         for row in Shards(folder / kind).rows():
             spent, failed = row.pop("spent"), row.pop("unanswered")
             account.requests, account.tokens_in, account.tokens_out = (
@@ -106,16 +114,19 @@ def merge(kind: str, folder: Path, settings: Synthesis, say: Say = print) -> Pat
             counts.update(answered=asked - len(failed), unanswered=len(failed))
             for one in failed:
                 faults[one["fault"]] += 1
+                said = said or one.get("reason") or one["fault"]
                 left.write(json.dumps({"id": row["id"], **one}, ensure_ascii=False) + "\n")
             if row["text"]:
                 counts.update(documents=1)
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
-    for file in files:
-        file.replace(file.with_suffix(""))
+        if not counts["answered"]:  # inside, so that neither file comes to be
+            raise TacitError(
+                f"{settings.model} gave no answer to any of {counts['unanswered']} requests that could be used; the first: "
+                f"{said}. There is nothing to learn from. Mend that, remove {folder / kind} and give the same command; answers "
+                f"that were paid for stay in {folder / ANSWERS}"
+            )
     told = {**counts, "faults": dict(faults), **vars(account), "price": round(account.price(settings), 6)}
-    beside = folder / f"{kind}.json.part"
-    beside.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    beside.replace(folder / f"{kind}.json")
+    write_whole(folder / f"{kind}.json", json.dumps(told, indent=1) + "\n")
     say(", ".join(f"{name} {value}" for name, value in told.items()))
     return target
 
@@ -138,7 +149,7 @@ def _thoughts(rows: Sequence[Row], asker: Asker, settings: Synthesis, chunking: 
     for row, chunks in zip(rows, pieces):
         tried = [next(attempts) for _ in chunks]
         told = [{"text": chunk, "thought": each[-1].text} for chunk, each in zip(chunks, tried)]
-        failed = [{"chunk": n, "fault": each[-1].fault} for n, each in enumerate(tried) if each[-1].fault]
+        failed = [{"chunk": n, **_why(each[-1])} for n, each in enumerate(tried) if each[-1].fault]
         found.append({**row, "chunks": told, **_books(tried, failed)})
     return found
 
@@ -156,8 +167,12 @@ def _anew(kind: str, each: Sequence[tuple[int, Row]], asker: Asker, settings: Sy
     for (repeat, row), style, tried in zip(each, styles, asker.ask(asked)):
         last = tried[-1]
         told = {"id": f"{row['id']}/{repeat}", "text": last.text, "of": row["id"], "style": style, "repeat": repeat}
-        found.append({**told, **_books([tried], [{"fault": last.fault}] if last.fault else [])})
+        found.append({**told, **_books([tried], [_why(last)] if last.fault else [])})
     return found
+
+
+def _why(answer: Answer) -> Row:
+    return {"fault": answer.fault} | ({"reason": answer.reason} if answer.reason else {})
 
 
 def _books(tried: Sequence[Sequence[Answer]], failed: list[Row]) -> Row:

@@ -28,7 +28,14 @@ Round = Annotated[int, typer.Option("--round", min=1, help="The number of the ro
 FromZero = Annotated[int, typer.Option("--round", min=0, help="The number of the round; 0 is the warm start.")]
 How = Annotated[Mode, typer.Option("--mode", help="cat prints the command lines, run runs them; launch: not yet.")]
 Data = Annotated[str | None, typer.Option("--data", help="Learn from other data: a name under bolt.data.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed, in a folder of its own.")]
+Matched = Annotated[str, typer.Option("--data", help="A name under bolt.data, with train.steps: {flops_steps}.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="A further trial: another seed, in a folder of its own.")
+]
+Trial = Annotated[
+    int | None,
+    typer.Option("--trial", min=0, help="The run that warm or learn made with this --seed; without: the first."),
+]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="latent_thoughts, wrap_baseline or wrap_cot.")]
 Part = Annotated[str | None, typer.Option("--part", help="Only plan, work or merge.")]
 Seeds = Annotated[str, typer.Option("--seeds", help="Seeds of the fine-tuned models, between commas.")]
@@ -101,7 +108,7 @@ def plan(words: Words, out: Out, round: Round = 1) -> None:
 @bolt.command()
 def work(place: Place) -> None:
     """Take shards of a round until none is left; start it as often as there are processors, anywhere that sees the folder."""
-    from tacit.bolt.pipeline import work as take
+    from tacit.bolt.workers import work as take
 
     print(f"{take(place)} shards made here")
 
@@ -109,7 +116,7 @@ def work(place: Place) -> None:
 @bolt.command()
 def merge(place: Place, mode: How = Mode.run) -> None:
     """Put the shards of a round together, each once."""
-    from tacit.bolt.pipeline import merge as put
+    from tacit.bolt.workers import merge as put
 
     if mode is Mode.run:
         print(put(place))
@@ -122,18 +129,28 @@ def learn(words: Words, out: Out, round: Round = 1, data: Data = None, seed: See
     """Train a round's model on its thoughts, or a baseline on other data."""
     from tacit.bolt import steps
 
-    do(steps.learn(_pipeline(words, out), round, data, seed), mode)
+    do(steps.learn(_pipeline(words, out), words, round, data, seed), mode)
 
 
 @bolt.command()
-def judge(words: Words, out: Out, round: FromZero = 1, mode: How = Mode.run) -> None:
+def match(words: Words, out: Out, data: Matched, round: Round = 1, seed: Seed = None, mode: How = Mode.run) -> None:
+    """Train a baseline for as many steps as cost what the rounds so far did; how many is found when this is run."""
+    from tacit.bolt import steps
+
+    do(steps.match(_pipeline(words, out), round, data, seed), mode)
+
+
+@bolt.command()
+def judge(words: Words, out: Out, round: FromZero = 1, trial: Trial = None, mode: How = Mode.run) -> None:
     """The held-out lower bound of a round's model."""
+    from tacit.bolt import steps
+
     if mode is not Mode.run:
-        do([line("bolt", "judge", *words, "--out", out, "--round", round)], mode)
+        of_trial = () if trial is None else ("--trial", trial)
+        do([line("bolt", "judge", *words, "--out", out, "--round", round, *of_trial)], mode)
         return
-    pipeline = _pipeline(words, out)
-    place = pipeline.place(round) if round else out / "warm-judged"
-    print(", ".join(f"{name} {value:.4f}" for name, value in pipeline.judge(pipeline.model(round), place).items()))
+    told = steps.judge(_pipeline(words, out), round, trial)
+    print(", ".join(f"{name} {value:.4f}" for name, value in told.items()))
 
 
 @bolt.command()
@@ -143,6 +160,7 @@ def finetune(
     out: Out,
     round: FromZero = 1,
     data: Data = None,
+    trial: Trial = None,
     seeds: Seeds = "42,43,44,45,46",
     mode: How = Mode.run,
 ) -> None:
@@ -151,7 +169,7 @@ def finetune(
     from tacit.bolt.finetune import check_task, seeds_of
 
     check_task(task)
-    do(steps.finetune(_pipeline(words, out), task, round, data, seeds_of(seeds)), mode)
+    do(steps.finetune(_pipeline(words, out), task, round, data, seeds_of(seeds), trial), mode)
 
 
 @bolt.command()

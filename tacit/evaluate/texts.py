@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tacit.evaluate.report import KEYS, write_lines
 from tacit.example import Example, Template, encode
 from tacit.layout import targets
 from tacit.methods.base import Method
+from tacit.models.tokenizers import fingerprint
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,6 @@ def text_tokens(
         name = example.id or str(number)
         found.append((number, {"id": name, **named, "tokenizer": made_with, "tokens": targets(row), "nll": nll}))
     return [row for _, row in sorted((pair for part in gathered(found) for pair in part), key=lambda pair: pair[0])]
-
-
-def fingerprint(tokenizer: Any) -> str:
-    """Tokenizers with the same tokens have the same one; tokens of thinking are left out, since they stand in no text."""
-    added = set(tokenizer.get_added_vocab())
-    words = sorted((number, word) for word, number in tokenizer.get_vocab().items() if word not in added)
-    return blake2b(repr(words).encode(), digest_size=8).hexdigest()
 
 
 LARGEST = 700.0

@@ -7,7 +7,7 @@ stage, act, learn.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -142,6 +142,10 @@ class Method(Settings, ABC):
     def pacing(self) -> "Pacing | None":
         """A curriculum that listens to what is learned and so decides the stage itself; None: `stage` decides."""
         return None
+
+    def absent(self) -> "Iterable[tuple[str, str]]":
+        """What it names and this machine does not have: a field's dotted name, and what is wrong with it."""
+        return ()
 
     def check(self, encoded: Sequence[Encoded]) -> None:
         """Refuse examples that this method cannot be learned from, before training begins."""

@@ -5,18 +5,18 @@ Where the model decides itself when to stop thinking, these choices are reinforc
 chain of silent steps: so it learns how long a question is worth thinking about (arXiv 2511.21581).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from numpy.random import Generator
 from pydantic import Field, field_validator, model_validator
 
-from tacit.errors import DataError
+from tacit.errors import DataError, TacitError
 from tacit.example import Encoded
 from tacit.layout import Layout
 from tacit.methods.base import Lesson, Loss, Method, Reuse
 from tacit.recipe.choice import MethodChoice
-from tacit.rl.rewards import Reward
+from tacit.rl.rewards import Reward, find_function
 from tacit.thinking import Thinking
 from tacit.vocab import Vocab
 
@@ -114,6 +114,13 @@ class Grpo(Method):
         vocab = Vocab(*range(5), extra={name: number for number, name in enumerate(self.tokens, 5)})
         asked = self.prompt(Encoded("", (9,), ((9,),), (9,), (9,)), vocab)
         return self.thinking().confine and asked.ids[-1] == vocab.open
+
+    def absent(self) -> Iterator[tuple[str, str]]:
+        for one in self.reward.functions:
+            try:
+                find_function(one.function)
+            except TacitError as error:
+                yield "method.reward.functions", str(error)
 
     def thinking(self) -> Thinking:
         return self.actor.settings.thinking()

@@ -8,6 +8,7 @@ same two promises.
 
 import re
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -98,6 +99,13 @@ def check_round_trip(tokenizer: "PreTrainedTokenizerBase", texts: Iterable[str])
                 "with the data. Write the texts the way the tokenizer restores them (a word tokenizer keeps single "
                 "spaces only), or use a character or byte-pair tokenizer."
             )
+
+
+def fingerprint(tokenizer: Any) -> str:
+    """Tokenizers with the same tokens have the same one; tokens of thinking are left out, since they stand in no text."""
+    added = set(tokenizer.get_added_vocab())
+    words = sorted((number, word) for word, number in tokenizer.get_vocab().items() if word not in added)
+    return blake2b(repr(words).encode(), digest_size=8).hexdigest()
 
 
 def _listed(texts: Iterable[str]) -> list[str]:

@@ -63,6 +63,7 @@ def look(thinker: "Thinker", rule: Rule, encoded: Sequence[Encoded], batch: int)
             swapped = mind.score(trunk.hidden, other, targets)[0].unflatten(0, (-1, many))
         null = mind.score(trunk.hidden, null_thought(mind, trunk, rule), targets)[0]
         like = mind.score(trunk.hidden, understood, targets)[0].unflatten(0, (-1, many))
+        swapped = swapped if rule.length else like  # Empty thoughts are the same everywhere.
         tokens = (thoughts.chosen - thoughts.ended.long())[0].unflatten(0, like.shape)
         yield Seen(real[0], like, tokens, thoughts, null, swapped)
 

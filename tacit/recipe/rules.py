@@ -225,6 +225,8 @@ def absent(recipe: Recipe) -> Iterator[Conflict]:
             remedy = f"; train it first with tacit train {maker}" if maker else ""
             yield Conflict(f"{given} does not exist{remedy}", (path,))
     # Of a recipe with a faulty method, there is none.
+    for path, sentence in recipe.method.settings.absent() if recipe.method else ():
+        yield Conflict(sentence, (path,))
     teacher = getattr(recipe.method.settings, "teacher", None) if recipe.method else None
     given = teacher if isinstance(teacher, str) and is_folder_name(teacher) and not recipe.run.after else None
     if given is not None and not Path(given).expanduser().exists():

@@ -116,10 +116,10 @@ def find_function(name: str) -> Callable[..., Sequence[float]]:
     try:
         found: Any = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise TacitError(f"method.reward.functions: {name}: {error}; {remedy}") from error
+        raise TacitError(f"there is no reward function {name} ({error}); {remedy}") from error
     if callable(found):
         return found  # type: ignore[return-value]
-    raise TacitError(f"method.reward.functions: {name} is a {type(found).__name__} and no function; {remedy}")
+    raise TacitError(f"{name} is a {type(found).__name__} and no reward function; {remedy}")
 
 
 def call_function(name: str, prompts: list[str], completions: list[str], columns: Columns) -> list[float]:

@@ -19,12 +19,15 @@ class Gap:
     most: float | None = None
     """It is at most this."""
 
+    def __str__(self) -> str:
+        return f"{self.worse} − {self.better}"
+
+    def by_seed(self, outcomes: Sequence[Outcome]) -> dict[int, float]:
+        pairs = pairs_of(outcomes, self.worse, self.better)
+        return {worse.seed: worse.value - better.value for worse, better in pairs}
+
     def found(self, outcomes: Sequence[Outcome]) -> Interval:
-        """The mean and 1.96 standard errors around it; without an end where there is but one seed."""
-        gaps = [worse.value - better.value for worse, better in pairs_of(outcomes, self.worse, self.better)]
-        if len(gaps) == 1:
-            return Interval(gaps[0], -math.inf, math.inf, "one seed")
-        return around(gaps, NORMAL, f"1.96 standard errors, {len(gaps)} seeds")
+        return of_seeds(list(self.by_seed(outcomes).values()))
 
     def holds(self, found: Interval) -> bool:
         if self.least is not None and not (found.mean >= self.least and (self.least < 0 or found.low > 0)):
@@ -34,9 +37,38 @@ class Gap:
     def told(self, found: Interval) -> str:
         wanted = [f"at least {self.least:g}"] if self.least is not None else []
         wanted += [f"at most {self.most:g}"] if self.most is not None else []
-        verdict = "as" if self.holds(found) else "not as"
-        around = f" ± {found.high - found.mean:.3f}" if math.isfinite(found.high) else ""
-        return f"{self.worse} − {self.better} = {found.mean:+.3f}{around}, {verdict} expected ({' and '.join(wanted)})"
+        return told(str(self), found, self.holds(found), " and ".join(wanted))
+
+
+@dataclass(frozen=True)
+class Shrink:
+    """One gap is larger than another, seed by seed, and surely so."""
+
+    wide: Gap
+    narrow: Gap
+    least: float = 0.0
+
+    def found(self, outcomes: Sequence[Outcome]) -> Interval:
+        gaps = [gap.by_seed(outcomes) for gap in (self.wide, self.narrow)]
+        return of_seeds([wide - gaps[1][seed] for seed, wide in gaps[0].items() if seed in gaps[1]])
+
+    def holds(self, found: Interval) -> bool:
+        return found.mean >= self.least and found.low > 0
+
+    def told(self, found: Interval) -> str:
+        return told(f"({self.wide}) − ({self.narrow})", found, self.holds(found), f"at least {self.least:g}")
+
+
+def of_seeds(values: Sequence[float]) -> Interval:
+    """The mean and 1.96 standard errors around it; without an end where there is but one seed."""
+    if len(values) == 1:
+        return Interval(values[0], -math.inf, math.inf, "one seed")
+    return around(values, NORMAL, f"1.96 standard errors, {len(values)} seeds")
+
+
+def told(what: str, found: Interval, holds: bool, wanted: str) -> str:
+    around = f" ± {found.high - found.mean:.3f}" if math.isfinite(found.high) else ""
+    return f"{what} = {found.mean:+.3f}{around}, {'as' if holds else 'not as'} expected ({wanted})"
 
 
 @dataclass(frozen=True)
@@ -47,34 +79,62 @@ class Level:
     least: float = -math.inf
     most: float = math.inf
 
+    def values(self, outcomes: Sequence[Outcome]) -> list[float]:
+        return [outcome.value for outcome in outcomes if outcome.arm == self.arm]
+
     def holds(self, values: Sequence[float]) -> bool:
         return bool(values) and all(self.least <= value <= self.most for value in values)
 
     def told(self, values: Sequence[float]) -> str:
-        wanted = [f"at least {self.least:g}"] if math.isfinite(self.least) else []
-        wanted += [f"at most {self.most:g}"] if math.isfinite(self.most) else []
         verdict = "as" if self.holds(values) else "not as"
         listed = ", ".join(f"{value:.2g}" for value in values) or "unknown"
-        return f"{self.arm} = {listed}, {verdict} expected ({' and '.join(wanted)})"
+        return f"{self.arm} = {listed}, {verdict} expected ({bounds(self.least, self.most)})"
+
+
+@dataclass(frozen=True)
+class Some:
+    """A number of arms lies between two bounds in at least one run of any of them."""
+
+    arms: tuple[str, ...]
+    least: float = -math.inf
+    most: float = math.inf
+
+    def values(self, outcomes: Sequence[Outcome]) -> list[float]:
+        return [outcome.value for outcome in outcomes if outcome.arm in self.arms]
+
+    def holds(self, values: Sequence[float]) -> bool:
+        return any(self.least <= value <= self.most for value in values)
+
+    def told(self, values: Sequence[float]) -> str:
+        inside = sum(self.least <= value <= self.most for value in values)
+        verdict = "as" if inside else "not as"
+        wanted = f"some {bounds(self.least, self.most)}"
+        return f"{', '.join(self.arms)}: {inside} of {len(values)} runs, {verdict} expected ({wanted})"
+
+
+def bounds(least: float, most: float) -> str:
+    wanted = [f"at least {least:g}"] if math.isfinite(least) else []
+    wanted += [f"at most {most:g}"] if math.isfinite(most) else []
+    return " and ".join(wanted)
 
 
 @dataclass(frozen=True)
 class Gaps:
     """match: every gap and every level is what was expected. partly: at least half of them are. miss: fewer."""
 
-    gaps: tuple[Gap, ...]
-    levels: tuple[Level, ...] = ()
+    gaps: tuple[Gap | Shrink, ...]
+    levels: tuple[Level | Some, ...] = ()
 
     def judge(self, outcomes: Sequence[Outcome]) -> Verdict:
         found = [gap.found(outcomes) for gap in self.gaps]
-        values = [[outcome.value for outcome in outcomes if outcome.arm == level.arm] for level in self.levels]
+        values = [level.values(outcomes) for level in self.levels]
         held = sum(gap.holds(one) for gap, one in zip(self.gaps, found))
         held += sum(level.holds(one) for level, one in zip(self.levels, values))
         every = len(found) + len(values)
         word: Word = "match" if held == every else "partly" if 2 * held >= every else "miss"
         told = [gap.told(one) for gap, one in zip(self.gaps, found)]
         told += [level.told(one) for level, one in zip(self.levels, values)]
-        return Verdict(word, found[0], "; ".join(told))
+        return Verdict(word, found[0] if found else of_seeds(values[0] or [math.nan]), "; ".join(told))
 
 
 @dataclass(frozen=True)

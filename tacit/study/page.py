@@ -26,9 +26,11 @@ def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdi
         "claim": claim.name,
         "source": claim.source,
         "expected": claim.expected,
+        "smaller": claim.scale(scale).smaller,
         "metric": claim.metric,
         "shown": list(claim.shown),
         "listed": [*claim.listed, *claim.traced],
+        "compared": list(claim.compared),
         "runs": [dict(run) for run in runs],
         "verdict": verdict.word,
         "sentence": verdict.sentence,
@@ -84,6 +86,7 @@ def text(page: Page, picture: str) -> str:
         "",
         f"**Expected.** {page['expected']}.",
         "",
+        *([f"**Smaller than published.** {page['smaller']}.", ""] if page.get("smaller") else []),
         f"**Found.** {page['sentence']}.",
         "",
         f"![{page['claim']}]({picture})",
@@ -106,12 +109,12 @@ def text(page: Page, picture: str) -> str:
 
 
 def _asked(page: Page) -> list[str]:
-    """A table of the runs that were asked in other ways too: the shown numbers in each cell."""
+    """A table of the runs that were asked in other ways too: in each cell the numbers by which ways are compared."""
     runs = [run for run in page["runs"] if run.get("asked")]
     ways = list(dict.fromkeys(way for run in runs for way in run["asked"]))
     if not ways:
         return []
-    shown = page.get("shown") or [page["metric"]]
+    shown = page.get("compared") or page.get("shown") or [page["metric"]]
     lines = ["", f"Asked in other ways: {', '.join(shown)}.", "", f"| arm | seed | as trained | {' | '.join(ways)} |"]
     lines.append("|---|---|---|" + "---|" * len(ways))
     for run in runs:
@@ -152,8 +155,7 @@ def draw(page: Page, file: Path) -> Path:
             if len(shown) > 1:
                 axis.bar(0, 0, color=color, label=name)
         axis.set_xticks(range(len(arms)), arms)
-        unit = page["metric"] if len(shown) == 1 else "share" if shares else ""
-        axis.set(title=f"{page['claim']}: {page['verdict']}", ylabel=f"{unit}; a point is a seed")
+        axis.set(title=f"{page['claim']}: {page['verdict']}", ylabel=_unit(shown, shares) + "a point is a seed")
         axis.margins(y=0.14)  # room for the labels
         if shares:
             percent(axis)
@@ -166,6 +168,13 @@ def draw(page: Page, file: Path) -> Path:
             fontsize=8, color="#7b8794",
         )  # fmt: skip
     return file
+
+
+def _unit(shown: Sequence[str], shares: bool) -> str:
+    """What all bars tell, if it is the same."""
+    stems = {name.partition("/")[0] for name in shown}
+    named = shown[0] if len(shown) == 1 else "share" if shares else stems.pop() if len(stems) == 1 else ""
+    return f"{named}; " if named else ""
 
 
 def _bar(

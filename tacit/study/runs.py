@@ -13,6 +13,8 @@ from tacit.errors import DataError, TacitError
 from tacit.recipe.reader import flatten
 
 METRICS, SAMPLES, PREFIX = "metrics.jsonl", "samples.jsonl", "eval/"
+MARGIN = 0.01
+"""Nats by which thoughts must beat their absence to count as used."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,15 @@ class Run:
         at = {line["step"]: line for line in self.training}
         return {name: at[step][key] for name, (key, step) in wanted.items() if key in at.get(step, {})}
 
+    def starts(self, margin: float = MARGIN) -> int | None:
+        """The first evaluation from which on thoughts are worth at least so much more than none; None where there is none."""
+        first = None
+        for line in self.evaluations:
+            if f"{PREFIX}null_nll" in line:
+                used = line[f"{PREFIX}null_nll"] - line[f"{PREFIX}nll"] >= margin
+                first = (first or line["step"]) if used else None
+        return first
+
     def verdicts(self) -> dict[str, list[bool]]:
         """For each question of the last evaluation, which of its answers were right; empty where rows were not kept."""
         file = self.folder / SAMPLES
@@ -89,7 +100,8 @@ class Run:
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file. A last line that was cut off while it was written is left out."""
-    rows = file.read_text(encoding="utf-8").splitlines()
+    # Strings may contain what str.splitlines takes for the end of a line.
+    rows = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     found = []
     for number, row in enumerate(rows, 1):
         try:

@@ -51,8 +51,7 @@ class Rows(Task):
         return self
 
     def examples(self, split: Split) -> Iterable[Example]:
-        check_split(split)
-        found = islice(self._split(split), self.limit)
+        found = self.one_by_one(split)
         if self.stream:
             return found
         rows = list(found)
@@ -61,6 +60,11 @@ class Rows(Task):
                 f"{self.path or self.train}: no row fell into {split}; set {split} to a file, or raise held_out"
             )
         return rows
+
+    def one_by_one(self, split: Split) -> Iterator[Example]:
+        """The examples of a split as they are needed, whatever `stream` says."""
+        check_split(split)
+        return islice(self._split(split), self.limit)
 
     def _split(self, split: Split) -> Iterator[Example]:
         sources = self._sources()

@@ -46,6 +46,8 @@ class Position:
     """The pass in which the last step began."""
     tokens: int = 0
     """Tokens read so far."""
+    left_out: int = 0
+    """Rows so far that did not fit into train.max_length."""
     seconds: float = 0.0
     micro: int = 0
     """The size of micro-batches, which may have shrunk."""

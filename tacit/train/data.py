@@ -215,5 +215,6 @@ def fingerprint(encoded: Sequence[Encoded]) -> str:
 
 def _told(row: Encoded) -> Iterator[int]:
     """A row in numbers: where one begins, how long its pieces are, their ids."""
-    pieces = (row.question, *row.steps, row.cue, row.answer, *([row.opening] if row.opening else []))
+    chunks = chain.from_iterable(row.chunks)
+    pieces = (row.question, *row.steps, row.cue, row.answer, *([row.opening] if row.opening else []), *chunks)
     return chain((-1,), map(len, pieces), *pieces)

@@ -36,7 +36,7 @@ from tacit.train.manifest import manifest, now
 from tacit.train.optim import forget, learn_only, learning_rate, make_optimizer, set_rate
 from tacit.train.random_state import random_state, restore_random, seed_all
 from tacit.train.ranks import Ranks
-from tacit.train.step import SKIPPED, Learner, Outcome, Stepper
+from tacit.train.step import Learner, Outcome, Stepper
 from tacit.train.stopping import Interrupted, Stopping
 from tacit.train.track import Tracker, open_tracker
 
@@ -217,11 +217,17 @@ class Loop:
         """A step was taken; `seconds` are those of the run so far."""
         at = self.position
         at.seen += len(picks)
-        if self.pacing and outcome is not SKIPPED:
+        if self.pacing and outcome.learned:
             self.pacing.observe(outcome.parts)
             at.pacing = self.pacing.state()
         at.step, at.tokens, at.micro = at.step + 1, at.tokens + outcome.tokens, self.stepper.micro
         at.seconds = seconds
+        at.left_out += outcome.left_out
+        if outcome.left_out == at.left_out > 0:
+            self.console.say(
+                f"step {at.step}: {outcome.left_out} of {len(picks)} rows are longer than train.max_length: "
+                f"{self.train.max_length} and are left out; left_out in metrics.jsonl counts them"
+            )
         self.console.step(at.step, outcome.loss, outcome.tokens)
         self.log(outcome)
 
@@ -236,11 +242,13 @@ class Loop:
     def log(self, outcome: Outcome) -> None:
         """A line for the first step, the last, and every `log_every`."""
         at = self.position
-        if outcome is SKIPPED or (at.step not in (1, self.steps) and not self._due(self.train.log_every)):
+        if not outcome.learned or (at.step not in (1, self.steps) and not self._due(self.train.log_every)):
             return
         line: dict[str, Any] = {"step": at.step, "epoch": self.feed.epoch(at), "stage": at.stage}
         line |= {"loss": outcome.loss, "lr": self.rate, "grad_norm": outcome.grad_norm, "tokens": at.tokens}
         line["seconds"] = round(at.seconds, 3)
+        if self.train.max_length is not None:
+            line["left_out"] = at.left_out
         if taken := line.keys() & outcome.parts.keys():
             raise TacitError(
                 f"method {self.recipe.method.name} reports {sorted(taken)}, but these names are the training loop's own"
@@ -317,7 +325,8 @@ class Loop:
             checkpoint.check_space(self.folder.final, self.thinker)
             with self.folder.whole(self.folder.final) as partial:
                 self.thinker.save_pretrained(partial, self.about | {"step": self.position.step})
-            self.folder.note({"status": "finished", "step": self.position.step, "finished": now()})
+            left_out = {"left_out": self.position.left_out} if self.train.max_length is not None else {}
+            self.folder.note({"status": "finished", "step": self.position.step, "finished": now()} | left_out)
         self.thinker.eval()
         self._close()
         self.console.say(f"{self.steps} steps in {duration(self.position.seconds)}")

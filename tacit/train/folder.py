@@ -7,17 +7,16 @@ checkpoints/step-N/   model folder + state/      final/         the one to use
 """
 
 import errno
-import fcntl
 import json
 import os
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tacit.errors import TacitError
+from tacit.lock import take_lock
 
 PARTIAL, OLD = ".partial", ".old"
 
@@ -32,7 +31,7 @@ class RunFolder:
     def __enter__(self) -> "RunFolder":
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
+            self._lock = take_lock(self.path)
             self._tidy()
         return self
 
@@ -40,26 +39,6 @@ class RunFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def _take_lock(self) -> None:
-        """The system lets go of the lock when its process dies, however it dies, so no lock is ever stale."""
-        lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(lock, 200).decode(errors="replace").strip()
-            os.close(lock)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise TacitError(
-                    f"{self.path} is on a file system without locks ({error}); choose another --out"
-                ) from error
-            raise TacitError(
-                f"{self.path} is being written by another run ({holder or 'unknown process'}); wait for it, stop it, or "
-                "choose another folder with --out"
-            ) from None
-        os.ftruncate(lock, 0)
-        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
-        self._lock = lock
 
     def _tidy(self) -> None:
         """Finish or undo what a run that died left behind."""

@@ -57,10 +57,10 @@ class Outcome(NamedTuple):
     """The method's own numbers, of the whole step, and the lengths of thoughts in its rows."""
     tokens: int
     """Tokens read, padding not counted."""
-
-
-SKIPPED = Outcome(0.0, 0.0, {}, 0)
-"""No row of the step fits into train.max_length."""
+    left_out: int = 0
+    """Rows that do not fit into train.max_length."""
+    learned: bool = True
+    """Whether any row did."""
 
 
 KINDS = {"steps": "thought_tokens", "frontier": "thought_tokens", "pause": "pauses", "thought": "latents"}
@@ -76,6 +76,7 @@ class Prepared(NamedTuple):
     thoughts: dict[str, float]
     """Tokens of each kind of thought, a mean of the rows."""
     tokens: int
+    left_out: int
     weight: float
 
 
@@ -102,6 +103,8 @@ class Stepper:
             else Shapes.of(learner.method, encoded, learner.thinker.vocab, train.seed, ranks.device)
         )
         self.step, self.steps = 0, train.steps or 1
+        self.left_out = 0
+        """Rows of this process that do not fit into the step at hand."""
         self.share = math.ceil(train.batch / ranks.count)
         self.micro = self.share if train.micro_batch == "auto" else min(train.micro_batch, self.share)
 
@@ -111,7 +114,7 @@ class Stepper:
         self.step = step - 1
         rows, weight = self.lay_out(picks, stage)
         if not self.ranks.any(weight > 0):
-            return SKIPPED
+            return Outcome(0.0, 0.0, {}, 0, len(picks), learned=False)
         acted, outcome = self._begin(rows, weight)
         outcomes = [self._update(step, outcome)]
         for made in acted[1:]:
@@ -174,6 +177,7 @@ class Stepper:
         fit = [row for row, length in enumerate(lengths) if most is None or length <= most]
         kept = fit or [lengths.index(min(lengths))]
         weight = float(bool(fit) and self.ranks.rank < len(picks))
+        self.left_out = len(rows) - len(fit) if self.ranks.rank < len(picks) else 0
         return rows.only(kept), weight
 
     def _attempt(self, made: list[Lesson], rows: Rows | Shaped, weight: float) -> Outcome | None:
@@ -187,15 +191,15 @@ class Stepper:
         return self._outcome(prepared, self.ranks.sum(parts))
 
     def _counted(self, made: list[Lesson], rows: Rows | Shaped, weight: float) -> Prepared:
-        counts = self.ranks.sum(_total(made, weight) | _thoughts(rows, weight))
-        tokens, laid = int(counts.pop("tokens")), counts.pop("laid")
+        counts = self.ranks.sum(_total(made, weight) | _thoughts(rows, weight) | {"left_out": float(self.left_out)})
+        tokens, left_out, laid = int(counts.pop("tokens")), int(counts.pop("left_out")), counts.pop("laid")
         thoughts = {name: counts.pop(name) / laid for name in dict.fromkeys(KINDS.values())}
-        return Prepared(made, counts, thoughts, tokens, weight)
+        return Prepared(made, counts, thoughts, tokens, left_out, weight)
 
     def _outcome(self, prepared: Prepared, parts: dict[str, float]) -> Outcome:
         loss, told = parts.pop("loss"), self.learner.method.summary(parts)
         written = {name: mean for name, mean in prepared.thoughts.items() if mean or name == "thought_tokens"}
-        return Outcome(loss, 0.0, written | told, prepared.tokens)
+        return Outcome(loss, 0.0, written | told, prepared.tokens, prepared.left_out)
 
     def _act(self, rows: Rows | Shaped) -> list[list[Lesson]]:
         """The lessons of each update, acted out."""
@@ -269,7 +273,7 @@ def _together(outcomes: Sequence[Outcome]) -> Outcome:
 
     parts = {name: mean([outcome.parts[name] for outcome in outcomes]) for name in outcomes[0].parts}
     losses, norms = [one.loss for one in outcomes], [one.grad_norm for one in outcomes]
-    return Outcome(mean(losses), mean(norms), parts, sum(one.tokens for one in outcomes))
+    return Outcome(mean(losses), mean(norms), parts, sum(one.tokens for one in outcomes), outcomes[0].left_out)
 
 
 def _total(made: Sequence[Lesson], weight: float) -> dict[str, float]:

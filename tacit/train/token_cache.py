@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tacit.chunked import MADE_WITH
 from tacit.example import Encoded, Example, Template, encode
 from tacit.kept import read_kept, write_kept
 
@@ -24,8 +25,8 @@ WORTH = 5_000
 def encode_cached(examples: Sequence[Example], tokenizer: Any, template: Template) -> list[Encoded]:
     """`tacit.example.encode`, or what it said the last time."""
     # Words are looked up as fast as a file is read, and no file keeps what a graph's row knows, or which chunk has which thought.
-    chunked = any(example.extra and "chunks" in example.extra for example in examples)
-    if len(examples) < WORTH or template.kind == "symbolic" or chunked:
+    thought = any(example.extra and not example.extra.keys().isdisjoint(("chunks", MADE_WITH)) for example in examples)
+    if len(examples) < WORTH or template.kind == "symbolic" or thought:
         return encode(examples, tokenizer, template)
     key = _key(examples, tokenizer, template)
     if (found := _read(key)) is not None:

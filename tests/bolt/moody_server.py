@@ -7,12 +7,15 @@ import sys
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock
 
 MOODS = ("well", "busy", "broken", "not json", "no choices", "empty", "marked", "cut", "slow")
 LOG = open(sys.argv[1], "a", buffering=1)  # noqa: SIM115  as long as the process
 KEY = sys.argv[2] if len(sys.argv) > 2 else None
 LOCK, ASKED = Lock(), Counter()
+SULKING = Path(sys.argv[1]).with_name("sulking")
+"""While this file is there, every request is refused."""
 
 
 class Moody(BaseHTTPRequestHandler):
@@ -29,6 +32,18 @@ class Moody(BaseHTTPRequestHandler):
             return self.say(401, {"error": f"wrong key {self.headers['authorization']}"})
         if "NEVER" in words:
             return self.say(200, told("", 5, 0))
+        if "SLOWLY" in words:
+            time.sleep(0.3)
+            return self.say(200, told(f"Thought {len(words)}.", 5, 1))
+        if "FORBIDDEN" in words:
+            time.sleep(0.1)
+            return self.say(403, {"error": "not for you"})
+        if "BROKE" in words:
+            return self.say(402, {"error": "top up"})
+        if "LATER" in words:
+            return self.say(429, {"error": "slow down"}, {"retry-after": "60"})
+        if SULKING.exists():
+            return self.say(422, {"error": f"max_tokens is too large, {self.headers['authorization']}"})
         if "REFUSE" in words:
             return self.say(400, {"error": "against the rules"})
         mood = MOODS[hashlib.md5(words.encode()).digest()[0] % len(MOODS)] if time_of == 1 else "well"

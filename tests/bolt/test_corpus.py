@@ -160,6 +160,28 @@ def test_long_documents_are_cut_into_pieces_of_the_same_split(tmp_path):
         assert joined == {row["id"]: row["text"] for row in lines(whole, name)}
 
 
+def with_thoughts(text, *chunks):
+    """As published: the text of a chunk is its suffix, and a thought is a latent."""
+    return {"text": text, "chunks": [{"suffix": chunk, "latent": f"why {chunk}", "elbo_4": -1.0} for chunk in chunks]}
+
+
+def test_documents_keep_the_thoughts_that_they_come_with(tmp_path):
+    """Cut between chunks, each with its thought. What does not add up is left out and counted."""
+    from tests.thinkers import thinker_of
+
+    thinker_of().tokenizer.save_pretrained(tmp_path / "words")
+    whole = [with_thoughts("hello 7" * n, *["hello 7"] * n) for n in range(1, 9)]
+    wrong = [with_thoughts("hello 77", "hello 7"), with_thoughts("7", "7")]
+    wrong[1]["chunks"][0]["latent"] = "a <|END_OF_LATENT|>"
+    source = jsonl(tmp_path / "a.jsonl", [*wrong, *whole])
+    folder = prepared(tmp_path, source, tokenizer=str(tmp_path / "words"), piece=20, keep=["chunks"], shuffle=None)
+    assert json.loads((folder / "dataset.json").read_text())["skipped"] == {"chunks": 1, "delimiter": 1}
+    found = lines(folder, "train") + lines(folder, "valid")
+    assert sum(len(row["chunks"]) for row in found) == sum(range(1, 9)) and max(len(r["chunks"]) for r in found) == 2
+    assert all(row["text"] == "".join(chunk["suffix"] for chunk in row["chunks"]) for row in found)
+    assert all(chunk["latent"] == f"why {chunk['suffix']}" for row in found for chunk in row["chunks"])
+
+
 def test_published_names_are_rounded():
     assert [token_budget(name) for name in ("2b", "500m", 7)] == [1_920_000_000, 480_000_000, 7]
     with pytest.raises(ValueError, match=r"2 billion.*no number of tokens"):

@@ -1,18 +1,24 @@
 """The rounds, at a size of seconds: nothing is done twice, and it does not matter by whom."""
 
 import json
+import os
 import shutil
 
 import pytest
 
-from tacit.bolt.documents import infer_documents, row_of, statistics
-from tacit.bolt.pipeline import Pipeline, work
+from tacit.bolt.documents import infer_documents, rows_of
+from tacit.bolt.pipeline import Pipeline
 from tacit.bolt.rounds import Inference
+from tacit.bolt.statistics import Statistics
+from tacit.bolt.workers import merge, work
 from tacit.errors import TacitError
-from tacit.example import Example, Template, from_row
+from tacit.example import Example, Template, encode, from_row
+from tacit.lock import alone
+from tacit.methods.bolt import chunks
 from tacit.models.making import make_thinker
 from tacit.models.scratch import Scratch
 from tacit.recipe.schema import Model
+from tacit.thinker import Thinker
 from tacit.thinking import Thinking
 
 SMALL = {
@@ -63,6 +69,17 @@ def test_what_is_written(finished):
     assert told["chunks"] == 24 and told["valid"] == sum(row["valid"] for row in rows) / 48
 
 
+def test_walks_are_learned_with_the_tokens_that_were_weighed(finished):
+    rows = {row["id"]: row for row in map(json.loads, thoughts(finished).splitlines())}
+    task = pipeline(finished, **{"task.inferred": str(finished / "round-1/thoughts.jsonl")}).recipe.resolved_task()
+    tokenizer = Thinker.from_pretrained(str(finished / "warm")).tokenizer
+    found = {one.id: chunks(one)[0][1] for one in encode(task.examples("train"), tokenizer, task.template)}
+    assert {name: list(thought) for name, thought in found.items()} == {
+        name: row["thought_ids"] or [] for name, row in rows.items()
+    }
+    assert sum(map(bool, found.values())) > 5
+
+
 def test_what_is_there_is_not_made_again(finished, tmp_path):
     """Stopped after the first round's inference, with a shard missing: only what is missing is made."""
     folder = tmp_path / "again"
@@ -101,6 +118,23 @@ def test_another_recipe_is_refused(finished):
         pipeline(finished, **{"bolt.learn": {"task.inferred": "x"}})
 
 
+def test_two_in_one_folder_are_refused(finished, tmp_path):
+    """Twin: when the other one has ended, the same goes on."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    one, place = pipeline(folder), folder / "round-1"
+    for held, action in ((folder, one.run), (place, lambda: merge(place, one.say))):
+        before = thoughts(folder), sorted(folder.rglob("*"))
+        with alone(held), pytest.raises(TacitError, match=rf"{held} is being written by another run.*{os.getpid()}"):
+            action()
+        assert (thoughts(folder), sorted(folder.rglob("*"))) == before
+        action()
+        assert thoughts(folder) == before[0]
+    with pytest.raises(TacitError, match="holds no plan"):
+        merge(folder / "round-9")
+    assert not (folder / "round-9").exists()
+
+
 TEXT = "Dogs bark. Cats purr. Birds sing.\n\nFish swim. Bees hum."
 
 
@@ -122,11 +156,11 @@ def inferred(thinker, **settings):
 def test_documents_are_cut_and_come_back_whole():
     thinker = reader()
     found = inferred(thinker)
-    rows = [row_of(one, thinker) for one in found]
+    rows = rows_of(found, thinker)
     assert ["".join(chunk["text"] for chunk in row["chunks"]) for row in rows] == [TEXT, TEXT[:21]]
     assert [len(row["chunks"]) for row in rows] == [3, 1]
     assert from_row(rows[0]).text == TEXT
-    told = statistics(rows)
+    told = Statistics(rows).numbers()
     assert told["chunks"] == 4 and told["too_long"] == 0
 
 
@@ -156,7 +190,7 @@ def test_what_stands_before_a_chunk():
 
 def test_chunks_that_do_not_fit_are_counted():
     thinker = reader(positions=40)
-    rows = [row_of(one, thinker) for one in inferred(thinker)]
-    told = statistics(rows)
+    rows = rows_of(inferred(thinker), thinker)
+    told = Statistics(rows).numbers()
     assert told["too_long"] > 0 and "".join(chunk["text"] for chunk in rows[0]["chunks"]) == TEXT
     assert all(chunk["thought"] == "" for row in rows for chunk in row["chunks"] if not chunk["candidates"])

@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
 
+from tacit.bolt.lines import Lines
 from tacit.bolt.shards import Shard, Shards
 from tacit.errors import DataError, TacitError
+from tacit.lock import alone
+from tacit.study.runs import read_lines
 
 WORKER = """
 import sys, time
@@ -109,7 +113,86 @@ def test_a_damaged_shard_is_refused_and_made_again(tmp_path, damage):
     assert len(list(tmp_path.glob("shard-00003.damaged-*"))) == 1
 
 
+def test_workers_that_begin_with_a_damaged_shard_all_live(tmp_path):
+    """It is large, so that all of them find the damage before one has made it again."""
+    shards = planned(tmp_path, 4, 2)
+
+    def make(shard: Shard):
+        return [{"document": n, "long": "x" * 2_000_000} for n in range(shard.start, shard.stop)]
+
+    shards.work(make)
+    file, start, found = tmp_path / "shard-00000.jsonl", Barrier(4), []
+    file.write_bytes(file.read_bytes()[:-5])
+
+    def one():
+        start.wait()
+        found.append(Shards(tmp_path, patience=1.0).work(make))
+
+    workers = [Thread(target=one) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(found) == [0, 0, 0, 1] and len(list(tmp_path.glob("*.damaged-*"))) == 1
+    assert [row["document"] for row in shards.rows()] == [0, 1, 2, 3]
+
+
+def test_a_finished_shard_is_read_once_however_many_there_are(tmp_path, monkeypatch):
+    shards, read = planned(tmp_path, 60, 2), []
+    shards.work(rows)
+    for number in range(0, 30, 3):
+        (tmp_path / f"shard-{number:05d}.jsonl").unlink()
+    content = Path.read_bytes
+
+    def counted(file: Path) -> bytes:
+        found = content(file)
+        read.append(file.name)
+        return found
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    assert shards.work(rows) == 10
+    assert len(read) == len(set(read)) == 20
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_what_ends_a_line_elsewhere_ends_no_row(tmp_path, end):
+    """Twin: a line feed is written as an escape, and as itself it does end a row."""
+    shards, made = planned(tmp_path, 3, 2), []
+
+    def make(shard: Shard):
+        made.append(shard.number)
+        assert len(made) <= 2, "made again and again"
+        return [{"text": f"one{end}two\n{n}"} for n in range(shard.start, shard.stop)]
+
+    wanted = [{"text": f"one{end}two\n{n}"} for n in range(3)]
+    assert shards.work(make) == 2 and list(shards.rows()) == wanted
+    assert shards.merge(tmp_path / "all.jsonl") == 3
+    assert Lines(tmp_path / "all.jsonl").rows(1, 3) == wanted[1:] and read_lines(tmp_path / "all.jsonl") == wanted
+    (tmp_path / "all.jsonl").write_text('{"text": "one\ntwo"}\n')
+    with pytest.raises(json.JSONDecodeError):
+        Lines(tmp_path / "all.jsonl").rows(0, 1)
+
+
+def test_merging_while_another_merges_leaves_both_whole(tmp_path, monkeypatch):
+    shards, target = planned(tmp_path), tmp_path / "all.jsonl"
+    shards.work(rows)
+    found: list[int] = []
+
+    def interrupted():
+        for row in Shards(tmp_path).rows():
+            if row["document"] == 20:
+                found.append(Shards(tmp_path).merge(target))
+                assert read_lines(target) == whole()
+            yield row
+
+    monkeypatch.setattr(shards, "rows", interrupted)
+    assert (shards.merge(target), found) == (47, [47])
+    assert read_lines(target) == whole() and not list(tmp_path.glob("*.part"))
+
+
 def test_two_plans_do_not_share_a_folder(tmp_path):
+    with alone(tmp_path), pytest.raises(TacitError, match="is being written by another run"):
+        planned(tmp_path)
     planned(tmp_path)
     planned(tmp_path)
     with pytest.raises(TacitError, match=r"planned otherwise \(seed differ\)"):

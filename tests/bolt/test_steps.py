@@ -1,6 +1,7 @@
 """Every command of the published workflow, printed and run, at a size of seconds; figures and fine-tuned models at its end."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 from tacit.bolt import cost
 from tacit.bolt.finetune import seeds_of, tally
 from tacit.bolt.pipeline import Pipeline
-from tacit.bolt.plots import curve, envelope, plot
+from tacit.bolt.plots import accuracies, curve, envelope, missing_nats, plot
 from tacit.cli import app
 from tacit.errors import TacitError
 from tacit.evaluate.votes import at_least_one, majority, scores
@@ -35,6 +36,9 @@ COMMANDS = [
     "finetune gsm8k R --out O --round 1 --seeds 1,2",
     "finetune math R --out O --round 1 --seeds 1",
     "finetune math R --out O --round 1 --data raw_token_match_baseline --seeds 1",
+    "learn R --out O --round 1 --seed 5",
+    "judge R --out O --round 1 --trial 5",
+    "finetune gsm8k R --out O --round 1 --trial 5 --seeds 1",
     "plot O",
 ]
 """In the order of the published README; R is a recipe and O a folder."""
@@ -123,6 +127,67 @@ def test_every_command_is_printed_and_run(command, shared, capsys):
     assert files(recipe.parent) - before or command.startswith(("merge", "judge"))
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_printed_where_nothing_is_there_yet(command, tmp_path, capsys):
+    """What only the earlier steps can tell is found when the line is run."""
+    recipe = recipe_in(tmp_path)
+    before = files(tmp_path)
+    assert tacit(command, recipe, tmp_path / "out", capsys, "cat").startswith("tacit ")
+    assert files(tmp_path) == before
+
+
+def test_a_baseline_that_comes_too_early_names_what_comes_first(shared, tmp_path, capsys):
+    recipe, out = shared
+    command = "learn R --out O --round 1 --data raw_flops_match_baseline"
+    with pytest.raises(TacitError, match=r"tacit bolt warm with .*small\.yaml"):
+        tacit(command, recipe, tmp_path, capsys, "run")
+    with pytest.raises(TacitError, match="tacit bolt infer --round 3"):
+        tacit(command.replace("1", "3"), recipe, out, capsys, "run")
+
+
+def test_published_thoughts_are_read_and_learned_from(tmp_path, capsys):
+    """The published way with DOWNLOAD_PREPROCESSED_DATASETS=true; a file stands for the hub."""
+    recipe, source, made = recipe_in(tmp_path), tmp_path / "hub.jsonl", tmp_path / "published"
+    rows = []
+    for n in range(12):
+        chunks = [{"suffix": f"Text {n} says {n}.", "latent": "It counts."}, {"suffix": " It ends.", "latent": ""}]
+        rows.append({"text": f"Text {n} says {n}. It ends.", "chunks": chunks})
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    whole = "bolt.corpus.piece=null bolt.corpus.tokenizer=null"  # the hub's tokenizer is not there
+    told = f"bolt/finemath-published bolt.corpus.config=SUBSET bolt.corpus.folder={made} bolt.corpus.source={source}"
+    tacit(f"prepare {told} {whole}", recipe, tmp_path / "out", capsys, "run")
+    found = [json.loads(line) for line in (made / "train.jsonl").read_text().splitlines()]
+    assert [row["chunks"] for row in found] == [row["chunks"] for row in rows[1:]]
+    (tmp_path / "out/round-1").mkdir(parents=True)
+    (tmp_path / "out/round-1/thoughts.jsonl").symlink_to(made / "train.jsonl")
+    learn = f"learn R task.valid={made}/train.jsonl bolt.start=scratch --out O --round 1"
+    tacit(learn, recipe, tmp_path / "out", capsys, "run")
+    assert " steps " in (tmp_path / "out/round-1/learn/lesson.txt").read_text()
+
+
+def told_lines() -> list[str]:
+    """Every command line of the page but `run`, which is not printed, with a value for each word that stands for others."""
+    page = (Path(__file__).parents[2] / "docs/bolt.md").read_text()
+    found = re.findall(r"^ +(tacit bolt [^#\n]*)", page, re.MULTILINE) + re.findall(r"`(tacit bolt \w+ [^`…]*)`", page)
+    values = {"DATA_SETUP": "raw_token_match_baseline", "MODE": "cat", "$seed": "43", "[": "", "]": ""}
+    for word, value in values.items():
+        found = [line.replace(word, value) for line in found]
+    found = [re.sub("(?<![A-Za-z])N(?![A-Za-z])", "1", line).strip() for line in found]
+    each = {line.replace("DATA_TYPE", kind) for line in found for kind in KINDS}
+    return sorted(line for line in each if not line.startswith("tacit bolt run "))
+
+
+def test_every_line_of_the_page_is_one_that_tacit_knows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = told_lines()
+    assert len(lines) > 25
+    for line in lines:
+        mode = () if "--mode" in line else ("--mode", "cat")
+        app([*shlex.split(line)[1:], *mode], prog_name="tacit", standalone_mode=False)
+        assert capsys.readouterr().out.startswith("tacit ")
+    assert not list(tmp_path.iterdir())
+
+
 def test_launch_is_refused_with_the_reason(shared, capsys):
     with pytest.raises(TacitError, match="cannot talk to one yet"):
         tacit("warm R --out O", *shared, capsys, "launch")
@@ -174,11 +239,72 @@ def test_results_of_seeds_are_told_with_their_error(shared):
     (shared[1] / "round-1/learn-gsm8k/seed-3").rmdir()
 
 
+def test_three_trials_with_five_seeds_each(tmp_path, capsys):
+    """The first trial is the run without --seed; thoughts for the next round are its alone."""
+    recipe, out = recipe_in(tmp_path), tmp_path / "out"
+    for command, model in (
+        ("finetune math R --out O --round 1", "round-1/learn"),
+        ("finetune math R --out O --round 0", "warm"),
+        ("finetune math R --out O --round 1 --data raw_token_match_baseline", "raw_token_match_baseline"),
+        ("finetune math R --out O --round 1 --data raw_flops_match_baseline", "round-1/raw_flops_match_baseline"),
+    ):
+        trials = [f"{out}/{model}", f"{out}/{model}-seed-43", f"{out}/{model}-seed-44"]
+        printed = [
+            shlex.split(one)
+            for trial in ("", " --trial 43", " --trial 44")
+            for one in tacit(command + trial, recipe, out, capsys, "cat").splitlines()
+        ]
+        begun = [words[words.index("--from") + 1] for words in printed if "--from" in words]
+        assert begun == [trial for trial in trials for _ in range(5)]
+        assert [words[-1] for words in printed if "tally" in words] == [f"{trial}-math" for trial in trials]
+    learned = shlex.split(tacit("learn R --out O --round 1 --seed 43", recipe, out, capsys, "cat"))
+    assert learned[learned.index("--out") + 1] == f"{out}/round-1/learn-seed-43" and "train.seed=43" in learned
+    with pytest.raises(TacitError, match="seed 0 is that of the run without --seed"):
+        tacit("warm R --out O --seed 0", recipe, out, capsys, "cat")
+
+
+def test_trials_are_pooled(tmp_path):
+    results = {
+        "round-1/learn-math": (0.1, 0.2),
+        "round-1/learn-seed-43-math": (0.3,),
+        "round-2/learn-math": (0.5,),
+        "round-2/raw_flops_match_baseline-seed-43-math": (0.6,),
+        "round-1/raw_flops_match_baseline-math": (0.7,),
+        "warm-seed-44-math": (0.8,),
+        "round-1/learn-gsm8k": (0.9,),
+    }
+    for name, values in results.items():
+        (tmp_path / name).mkdir(parents=True)
+        seeds = {str(seed): {"accuracy": value} for seed, value in enumerate(values)}
+        (tmp_path / name / "finetuned.json").write_text(json.dumps({"seeds": seeds}))
+    assert accuracies(tmp_path, "math") == {
+        "round-1/learn": [0.1, 0.2, 0.3],
+        "round-2/learn": [0.5],
+        "round-2/raw_flops_match_baseline": [0.6],
+        "round-1/raw_flops_match_baseline": [0.7],
+        "warm": [0.8],
+    }
+    for name, bound in (
+        ("warm-judged", -5),
+        ("warm-seed-43-judged", -6),
+        ("round-1", -3),
+        ("round-2/learn-seed-43-judged", -1),
+    ):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "judged.json").write_text(json.dumps({"bound_4": bound}))
+    assert {number: sorted(values) for number, values in missing_nats(tmp_path, 4).items()} == {
+        0: [5, 6],
+        1: [3],
+        2: [1],
+    }
+
+
 def test_figures(shared):
     names = {file.name for file in plot(shared[1])}
     assert names == {"kinds.png", "rounds.png", "finetuned-gsm8k.png", "finetuned-math.png"}
     points = curve(Run(shared[1] / "warm"), "eval/ppl")
     assert len(points) == 2 and 0 < points[0][0] < points[1][0]
+    assert len(accuracies(shared[1], "gsm8k")["round-1/learn"]) == 3 and len(missing_nats(shared[1], 1)[1]) == 2
     assert envelope([(1, 0.2), (2, 0.1), (3, 0.4)]) == [(1, 0.2), (2, 0.2), (3, 0.4)]
 
 

@@ -13,10 +13,12 @@ import pytest
 from tacit.bolt import asking, endpoint
 from tacit.bolt.asking import STYLES, Answer, Answered, Asker, Backend, Request, judged, request
 from tacit.bolt.chunks import Chunking
-from tacit.bolt.secrets import secret
+from tacit.bolt.endpoint import Endpoint
+from tacit.bolt.secrets import masked, secret
 from tacit.bolt.synthesis import Synthesis
 from tacit.bolt.synthesize import check_kind, merge, plan, work
 from tacit.errors import TacitError
+from tacit.lock import alone
 from tacit.tasks.formats import Reading, read_file
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
@@ -88,6 +90,14 @@ def test_every_chunk_gets_a_thought_and_the_task_rows_reads_it(corpus, tmp_path)
         assert all(chunk["thought"] for chunk in row["chunks"]) and len(row["chunks"]) > 1
     [first, *_] = read_file(file, Reading())
     assert first.extra["chunks"] == found[0]["chunks"]
+
+
+def test_two_that_merge_at_once_are_refused(corpus, tmp_path):
+    file = synthesized("wrap_cot", corpus, tmp_path, DUMMY)
+    written = file.read_text()
+    with alone(tmp_path / "wrap_cot"), pytest.raises(TacitError, match="wrap_cot is being written by another run"):
+        synthesized("wrap_cot", corpus, tmp_path, DUMMY)
+    assert synthesized("wrap_cot", corpus, tmp_path, DUMMY).read_text() == written and not list(tmp_path.glob("*.part"))
 
 
 def test_a_chunk_is_shown_with_the_one_before_it_alone(corpus, tmp_path, monkeypatch):
@@ -231,6 +241,9 @@ def test_a_server_in_a_bad_mood(corpus, server, tmp_path, monkeypatch):
     assert all(chunk["thought"].startswith("Thought ") for row in found[:12] for chunk in row["chunks"])
     assert not any(chunk["thought"] for row in found[12:] for chunk in row["chunks"])
     assert {one["id"]: one["fault"] for one in left} == {"silent": "empty", "refused": "refused"}
+    assert [one["reason"] for one in left if one["fault"] == "refused"] == [
+        'status 400: {"error": "against the rules"}'
+    ]
     assert told["faults"] == {"empty": told["unanswered"] - 1, "refused": 1}
     assert told["price"] == pytest.approx((told["tokens_in"] * 2 + told["tokens_out"] * 10) / 1e6) and told["price"]
     log = rows(tmp_path / "asked.log")
@@ -262,10 +275,90 @@ def test_a_key_is_sent_and_never_shown(corpus, server, tmp_path, monkeypatch):
     assert "sesame-123" not in kept and "SOME_KEY" in kept
 
 
+def test_blanks_around_a_key_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOME_KEY", " sesame-123\r\n")
+    assert secret("SOME_KEY") == "sesame-123"
+    monkeypatch.setenv("SOME_KEY", " \n")
+    (tmp_path / ".env").write_text("SOME_KEY=' sesame-456 '\n", encoding="utf-8-sig")
+    assert secret("SOME_KEY") == "sesame-456"
+
+
+@pytest.mark.parametrize("key", ["sesame\n123", "sesame 123", "sésame-123", "sesame–123", "sesame\x7f123"])
+def test_a_key_that_cannot_be_sent_is_named_and_not_shown(key, corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", key)
+    settings = at("http://127.0.0.1:9/v1", patience=0).model_copy(update={"key": "SOME_KEY"})
+    with pytest.raises(TacitError, match="the key in SOME_KEY cannot be sent") as caught:
+        synthesized("wrap_cot", corpus, tmp_path / "out", settings)
+    assert "123" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said", ['Bearer ab"c\\d/e', json.dumps('ab"c\\d/e'), r'{"k": "ab\"c\\d\/e"}', repr(b'ab"c\\d/e')]
+)
+def test_a_key_is_not_shown_however_a_server_writes_it(said):
+    shown = masked(said, 'ab"c\\d/e')
+    assert "***" in shown and "ab" not in shown and "/e" not in shown
+
+
 def test_a_server_that_is_not_there_is_named(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(endpoint, "FIRST", 0.001)
     with pytest.raises(TacitError, match=r"127\.0\.0\.1:9/v1 did not answer in 3 attempts"):
         synthesized("wrap_cot", corpus, tmp_path / "out", at("http://127.0.0.1:9/v1", patience=2))
+
+
+def test_a_stop_keeps_what_is_under_way_and_asks_for_nothing_more(server, tmp_path):
+    """One request is forbidden while two are being answered and one waits for a minute: two answers are kept, nobody waits."""
+    settings = at(server())
+    words = ["FORBIDDEN", "SLOWLY one", "SLOWLY two", "LATER", "well one", "well two"]
+    requests = [Request("", word, 0) for word in words]
+    store = Answered(tmp_path / "answers", settings)
+    start = time.perf_counter()
+    with pytest.raises(TacitError, match="not for you"):
+        Asker(Endpoint(settings), store).ask(requests)
+    assert time.perf_counter() - start < 10
+    assert [store.find(one) is not None for one in requests] == [False, True, True, False, False, False]
+    assert sorted(line["words"] for line in rows(tmp_path / "asked.log")) == sorted(words[:4])
+
+
+def test_a_budget_loses_no_answer_that_is_under_way(server, tmp_path):
+    settings = at(server(), price_out=1e6, budget=1)
+    store, requests = Answered(tmp_path / "answers", settings), [Request("", f"SLOWLY {n}", 0) for n in range(9)]
+    with pytest.raises(TacitError, match="the budget of 1 is spent"):
+        Asker(Endpoint(settings), store).ask(requests)
+    assert 2 <= len(rows(tmp_path / "asked.log")) == sum(store.find(one) is not None for one in requests) <= 6
+
+
+def test_a_server_that_refuses_everything_is_no_judge_of_texts(corpus, server, tmp_path, monkeypatch):
+    """It is stopped with its words, and asked again when it is mended; a text that it refuses among others is not."""
+    monkeypatch.setattr(endpoint, "FIRST", 0.01)
+    settings = at(server()).model_copy(update={"shard": 20})
+    (tmp_path / "sulking").touch()
+    with pytest.raises(TacitError, match=r"refused 16 requests one after the other.*422.*max_tokens is too large"):
+        synthesized("latent_thoughts", corpus, tmp_path / "out", settings)
+    assert 16 <= len(rows(tmp_path / "asked.log")) <= 16 + settings.parallel
+    (tmp_path / "sulking").unlink()
+    assert all(
+        chunk["thought"]
+        for row in rows(synthesized("latent_thoughts", corpus, tmp_path / "out", settings))
+        for chunk in row["chunks"]
+    )
+
+
+def test_nothing_is_learned_from_no_answers(server, tmp_path):
+    """Too few requests to be sure of the server while it is asked."""
+    (tmp_path / "few.jsonl").write_text(json.dumps({"id": "a", "text": "REFUSE this. And that."}) + "\n")
+    with pytest.raises(TacitError, match=r"no answer to any of 1 requests.*against the rules.*remove .*/out/wrap_cot"):
+        synthesized("wrap_cot", tmp_path / "few.jsonl", tmp_path / "out", at(server()))
+    assert not (tmp_path / "out/wrap_cot.jsonl").exists() and not (tmp_path / "out/wrap_cot.json").exists()
+    assert not list((tmp_path / "out").glob("answers/*/*"))
+
+
+def test_a_server_that_wants_money_is_not_asked_again(server, tmp_path):
+    settings = at(server())
+    with pytest.raises(TacitError, match=r"status 402.*top up.*nothing left to pay with"):
+        Asker(Endpoint(settings), Answered(tmp_path, settings)).ask([Request("", "BROKE", 0)])
+    assert len(rows(tmp_path / "asked.log")) == 1
 
 
 def test_requests_keep_their_distance(corpus, server, tmp_path):

@@ -233,11 +233,11 @@ def test_a_piece_in_which_nothing_can_be_compared(fields):
     check_pieces(mind_of("gpt2", learned), learned, [given[:2], given[2:3], given[3:]])
 
 
-def check_pieces(mind, learned: Distill, groups, whole: bool = False) -> None:
+def check_pieces(mind, learned: Distill, groups) -> None:
     pieces = []
     for r, group in enumerate(groups):
         rows = [learned.layouts(ex, VOCAB, 0, np.random.default_rng(r)) for ex in group]
-        pieces.append(learned.rollout(mind, Lesson(learned.collate(rows, VOCAB), len(rows), whole=whole)))
+        pieces.append(learned.rollout(mind, Lesson(learned.collate(rows, VOCAB), len(rows), whole=False)))
     counts: dict[str, float] = {}
     for piece in pieces:
         for name, count in piece.counts().items():
@@ -411,10 +411,13 @@ def test_sabotage_is_noticed(sabotage, found, family, sabotaged, monkeypatch):
         same(family, mind, total, reference)
 
 
-def test_a_normaliser_of_the_piece_alone_is_noticed():
-    learned = method()
-    with pytest.raises((AssertionError, KeyError)):
-        check_pieces(mind_of("gpt2", learned), learned, [examples()[:1], examples()[1:]], whole=True)
+def test_a_normaliser_of_the_piece_alone_is_noticed(monkeypatch):
+    """Each piece divides by the size of its own teachers' states: what was gathered for it and not what the step adds up to."""
+    learned, sizes = method(), distilling.sizes
+    own = lambda teacher, term, counts, distance: sizes(teacher, term, {term: teacher.shape[1]}, distance)  # noqa: E731
+    monkeypatch.setattr(distilling, "sizes", own)
+    with pytest.raises(AssertionError):
+        check_pieces(mind_of("gpt2", learned), learned, [examples()[:1], examples()[1:]])
 
 
 # --- what cannot be compared is refused ------------------------------------------------------------------------------

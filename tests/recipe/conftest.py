@@ -13,7 +13,14 @@ from tacit.tasks import TASKS
 from tacit.thinking import Thinking
 
 
-class Latent(Settings):
+class Complete(Settings):
+    """Needs nothing that could be missing."""
+
+    def absent(self):
+        return ()
+
+
+class Latent(Complete):
     """Thoughts as vectors."""
 
     latents_per_step: int = Field(1, ge=1)
@@ -35,7 +42,7 @@ class Latent(Settings):
         return self
 
 
-class Written(Settings):
+class Written(Complete):
     """Thoughts in words."""
 
     max_stage: int = 0

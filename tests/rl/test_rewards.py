@@ -123,8 +123,8 @@ COLUMNS = {"id": [toys.EXAMPLES[0].id, toys.EXAMPLES[1].id]}
         ("too_few", r"toys:too_few returned 1 numbers for 2 completions; let it return one for each"),
         ("not_a_number", r"toys:not_a_number returned nan for row train-1, completion 'b'; .*finite"),
         ("raises", r"toys:raises raised KeyError at row train-1, completion 'b'"),
-        ("missing", r"toys:missing: .*no attribute 'missing'; name a function"),
-        ("NO_FUNCTION", r"toys:NO_FUNCTION is a int and no function"),
+        ("missing", r"toys:missing \(.*no attribute 'missing'\); name a function"),
+        ("NO_FUNCTION", r"toys:NO_FUNCTION is a int and no reward function"),
     ],
 )
 def test_faulty_functions_are_named_with_the_row(name, said):

@@ -232,14 +232,22 @@ def test_claims_are_complete(name):
     assert claim.name == name and claim.source and claim.expected and set(claim.scales) <= set(SIZES)
     assert "smoke" in claim.scales and claim.scales["smoke"].seeds == (0,)
     asked = [f"{name}, {way}" for name, arm in claim.arms.items() for way in arm.asked]
-    outcome = [Outcome(arm, seed, 0.5) for arm in (*claim.arms, *asked) for seed in range(3)]
-    # Where nothing differs, nothing was found; unless that is what was expected.
-    alike = any(gap.most is not None or gap.least < 0 for gap in getattr(claim.rule, "gaps", ()))
-    assert alike or claim.rule.judge(outcome).word == "miss"
-    for arm in claim.arms.values():
-        for scale in claim.scales.values():
-            begun = dict.fromkeys(arm.parts, ".")
-            load(arm.recipe, {**arm.overrides, **scale.overrides, **begun, "train.seed": 1})
+    told = [f"{name}: {number}" for name in claim.arms for number in (*claim.listed, *claim.traced)]
+    outcome = [Outcome(arm, seed, 0.5) for arm in (*claim.arms, *asked, *told) for seed in range(3)]
+    # Where nothing differs, nothing was found; unless that is what was expected, or every run is judged by itself.
+    gaps = getattr(claim.rule, "gaps", None)
+    other = gaps == () or any(getattr(gap, "most", None) is not None or gap.least < 0 for gap in gaps or ())
+    assert other or claim.rule.judge(outcome).word == "miss"
+    largest = max(claim.scales, key=SIZES.index)
+    for scale in claim.scales:
+        # Every arm of the largest scale; of the others one of those that set the same settings.
+        alike = {
+            arm if scale == largest else (claim.arms[arm].recipe, *values): arm
+            for arm, values in claim.settings(scale).items()
+        }
+        for arm in alike.values():
+            begun = dict.fromkeys(claim.arms[arm].parts, ".")
+            load(claim.arms[arm].recipe, {**claim.settings(scale)[arm], **begun, "train.seed": 1})
 
 
 def test_twin_a_claim_with_a_wrong_override_would_be_noticed():
@@ -254,6 +262,41 @@ def test_an_arm_may_be_run_with_some_of_the_seeds(tmp_path, trained):
     options = {"runs": tmp_path / "runs", "results": tmp_path / "results", "train": trained, "say": lambda _: None}
     page = json.loads(reproduce(some, **options).read_text())
     assert [run["seed"] for run in page["runs"] if run["arm"] == "c"] == [1] and len(page["runs"]) == 7
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_an_arm_may_only_lend_its_weights(judged, tmp_path, trained):
+    """It need not tell the metric. Twin: an arm that is judged must."""
+
+    def train(recipe, overrides, *, out, resume):
+        folder = trained(recipe, overrides, out=out, resume=resume)
+        if "lends" in str(out):
+            lines = (folder / "metrics.jsonl").read_text().replace("eval/accuracy", "eval/other")
+            (folder / "metrics.jsonl").write_text(lines)
+        return folder
+
+    lends = replace(CLAIM, arms={**CLAIM.arms, "lends": Arm("r/b", judged=judged)})
+    options = {"runs": tmp_path / "runs", "results": tmp_path / "results", "train": train, "say": lambda _: None}
+    if judged:
+        with pytest.raises(KeyError, match="accuracy"):
+            reproduce(lends, **options)
+        return
+    file = reproduce(lends, **options)
+    page = json.loads(file.read_text())
+    assert page["verdict"] == "match" and {run["arm"] for run in page["runs"]} == {"a", "b", "lends"}
+    assert "| lends | 0 | – |" in file.with_suffix(".md").read_text()
+
+
+def test_a_scale_may_train_fewer_arms_and_say_what_is_smaller(tmp_path, trained):
+    few = Scale({"train.steps": 2}, arms=("a", "b"), rule=Beats("b", "a"), smaller="two steps")
+    more = replace(CLAIM, arms={**CLAIM.arms, "c": Arm("r/b")}, scales={**CLAIM.scales, "gpu": few})
+    options = {"results": tmp_path / "results", "train": trained, "say": lambda _: None}
+    file = reproduce(more, "gpu", runs=tmp_path / "few", **options)
+    page = json.loads(file.read_text())
+    assert {run["arm"] for run in page["runs"]} == {"a", "b"} and page["verdict"] == "miss"
+    assert "**Smaller than published.** two steps." in file.with_suffix(".md").read_text()
+    every = json.loads(reproduce(more, "cpu", runs=tmp_path / "every", **options).read_text())
+    assert {run["arm"] for run in every["runs"]} == {"a", "b", "c"} and every["verdict"] == "match"
 
 
 def test_a_page_tells_the_numbers_that_its_claim_shows(tmp_path, trained):

@@ -9,9 +9,9 @@ import pytest
 from tacit.evaluate import evaluate
 from tacit.registry import resolve
 from tacit.study.claims import CLAIMS
-from tacit.study.gaps import Gap, Gaps, Level, Near
+from tacit.study.gaps import Gap, Gaps, Level, Near, Shrink, Some
 from tacit.study.intervals import Outcome
-from tacit.study.probes.thoughts import probe_thoughts, starts
+from tacit.study.probes.thoughts import probe_thoughts
 from tacit.study.repro import reproduce
 from tacit.study.runs import Run
 
@@ -58,12 +58,40 @@ def test_published_numbers_of_one_seed_are_judged_by_our_own_deviation():
 
 @pytest.mark.parametrize("name", QUIET)
 def test_rules_are_about_arms(name):
+    """At every scale, about arms that it trains and numbers that they tell."""
     claim = resolve(CLAIMS, name, "claim")
-    assert all({gap.worse, gap.better} <= set(claim.arms) for gap in getattr(claim.rule, "gaps", ()))
     assert {"smoke", "gpu"} <= set(claim.scales)
-    for level in getattr(claim.rule, "levels", ()):
-        arm, _, traced = level.arm.partition(": ")
-        assert arm in claim.arms and traced in claim.traced
+    for scale in claim.scales:
+        rule = claim.rule_at(scale)
+        gaps = [
+            end for gap in getattr(rule, "gaps", ()) for end in (getattr(gap, "wide", gap), getattr(gap, "narrow", gap))
+        ]
+        named = [end for gap in gaps for end in (gap.worse, gap.better)]
+        named += [arm for level in getattr(rule, "levels", ()) for arm in getattr(level, "arms", None) or (level.arm,)]
+        for name in named:
+            arm, _, number = name.partition(": ")
+            assert arm in claim.arms_at(scale) and (not number or number in (*claim.listed, *claim.traced))
+
+
+def test_a_gap_that_shrinks():
+    """Seed by seed: what differs between seeds alike does not count, and gaps that are alike do not shrink."""
+    small = {"plain 2": [2.5, 2.0, 2.4], "thinks 2": [2.2, 1.7, 2.1]}
+    large = {"plain 8": [1.9, 1.5, 1.8], "thinks 8": [1.8, 1.4, 1.65]}
+    wide, narrow = Gap("plain 2", "thinks 2"), Gap("plain 8", "thinks 8")
+    found = outcomes(**small, **large)
+    assert Gaps((Shrink(wide, narrow),)).judge(found).word == "match"
+    assert Shrink(wide, narrow).found(found).mean == pytest.approx(0.3 - 0.35 / 3)
+    assert Gaps((Shrink(narrow, wide),)).judge(found).word == "miss"
+    assert Gaps((Shrink(wide, wide),)).judge(found).word == "miss"
+    assert Gaps((Shrink(wide, narrow, least=0.2),)).judge(found).word == "miss"
+
+
+@pytest.mark.parametrize(("values", "word"), [([0.0, 0.5], "match"), ([0.3, 0.95], "partly"), ([], "partly")])
+def test_some_run_lies_between_two_bounds(values, word):
+    rule = Gaps((Gap("plain", "thinks", least=0.1),), (Some(("a", "b"), least=0.4, most=0.9),))
+    found = outcomes(plain=[2.0, 2.1], thinks=[1.5, 1.6], b=values)
+    verdict = rule.judge(found)
+    assert verdict.word == word and f"a, b: {int(word == 'match')} of {len(values)} runs" in verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -97,11 +125,14 @@ def test_a_run_begins_with_that_of_another_arm(tmp_path):
         run["seed"]: run["overrides"].get("model.parts.base") for run in page["runs"] if run["arm"] == "pretrained 2"
     }
     assert all(place.endswith(f"empty 2-{seed}") for seed, place in donors.items()) and len(donors) == 1
+    empty = next(run for run in page["runs"] if run["arm"] == "empty 2")
+    assert empty["overrides"]["method.length"] == empty["metrics"]["thought_tokens"] == empty["metrics"]["used"] == 0
+    assert empty["metrics"]["swapped_nll"] == empty["metrics"]["nll"]
     again = reproduce("quiet/34", "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None)
     assert json.loads(again.read_text()) == page
     folder = tmp_path / "runs" / "quiet/34" / "smoke" / "joint 2-0"
     place, found = probe_thoughts(folder, limit=3)
-    assert place.exists() and len(found["texts"]) == 3 and found["starts"] == starts(Run(folder))
+    assert place.exists() and len(found["texts"]) == 3 and found["starts"] == Run(folder).starts()
     assert evaluate(folder).metrics()["nll"] == pytest.approx(Run(folder).result()["nll"])
     gains = [one["gain"] for text in found["texts"] for one in text["places"]]
     last = Run(folder).result()
@@ -115,4 +146,4 @@ def test_the_step_at_which_thinking_starts(tmp_path):
     gaps = {100: 0.0, 200: 0.05, 300: 0.0, 400: 0.02, 500: 0.1}
     lines = [{"step": step, "eval/nll": 2.0, "eval/null_nll": 2.0 + gap} for step, gap in gaps.items()]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert starts(Run(tmp_path)) == 400 and starts(Run(tmp_path), margin=0.2) is None
+    assert Run(tmp_path).starts() == 400 and Run(tmp_path).starts(margin=0.2) is None

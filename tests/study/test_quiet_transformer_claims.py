@@ -15,9 +15,9 @@ NAMES = [f"quiet/{number}" for number in (11, 12, 13, 14, 15, 16, 17, "t8")]
 @pytest.mark.parametrize("name", NAMES)
 def test_every_arm_is_a_recipe(name):
     claim = resolve(CLAIMS, name, "claim")
-    for scale in claim.scales.values():
-        for arm in claim.arms.values():
-            load(arm.recipe, {**arm.overrides, **scale.overrides})
+    for scale in claim.scales:
+        for arm, settings in claim.settings(scale).items():
+            load(claim.arms[arm].recipe, settings)
 
 
 def test_the_short_runs_come_to_a_page(tmp_path):

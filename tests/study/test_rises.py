@@ -32,7 +32,7 @@ def test_every_run_must_rise_every_time():
 
 @pytest.mark.slow
 def test_the_claim_from_its_name_to_its_page(tmp_path):
-    few = {name: CLAIM.arms[name] for name in ("candidates_4", "candidates_1", "plain")}
+    few = {name: CLAIM.arms[name] for name in ("candidates_4", "candidates_1", "plain", "plain_cost_of_4")}
     rule = replace(CLAIM.rule, arms=("candidates_4",), ceilings={"plain": 0.16})
     claim = replace(CLAIM, arms=few, rule=rule)
     file = reproduce(claim, "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None)
@@ -41,3 +41,7 @@ def test_the_claim_from_its_name_to_its_page(tmp_path):
     rounds = [run["metrics"] for run in page["runs"] if run["arm"].startswith("candidates")]
     assert all({"accuracy/0", "accuracy/2", "bound_2", "train/seconds"} <= metrics.keys() for metrics in rounds)
     assert "of 0 runs" not in page["sentence"]
+    steps = page["runs"][-1]["overrides"]["train.steps"]
+    # Two rounds of eight steps, and 60 documents with four thoughts inferred in each.
+    assert steps > 2 * 8 and page["runs"][-1]["metrics"]["train/step"] == steps
+    assert reproduce(claim, "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None) == file

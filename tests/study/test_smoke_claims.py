@@ -36,7 +36,11 @@ def test_distilled_thoughts(tmp_path):
 
 
 def test_where_written_steps_are_wide(tmp_path):
-    page = json.loads(rebuilt(WIDE, {name: WIDE.arms[name] for name in ("codi_5", "codi_0")}, tmp_path).read_text())
+    page = json.loads(
+        rebuilt(
+            WIDE, {name: WIDE.arms[name] for name in ("codi_5", "codi_0", "stages", "aligned")}, tmp_path
+        ).read_text()
+    )
     assert "of 0 runs" not in page["sentence"]
 
 

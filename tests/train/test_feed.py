@@ -18,6 +18,10 @@ def logged(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def manifest(folder):
+    return json.loads((folder / "manifest.json").read_text())
+
+
 def tokens_by_step(lines):
     totals = [0, *(line["tokens"] for line in lines if "loss" in line)]
     return [after - before for before, after in zip(totals, totals[1:])]
@@ -72,6 +76,24 @@ def test_rows_that_are_too_long_are_left_out_until_they_fit(tmp_path):
     everything, fitting = (tokens_by_step(logged(tmp_path / name)) for name in ("all", "short"))
     assert fitting[0] < 0.8 * everything[0]
     assert fitting[-1] == everything[-1]
+    left_out = [line["left_out"] for line in logged(tmp_path / "short") if "loss" in line]
+    assert 0 < left_out[0] < 32 and left_out[0] < left_out[-1], "some of a step, and those of every step add up"
+    assert left_out[-1] == left_out[-2] == manifest(tmp_path / "short")["left_out"], "in the end all fit"
+    assert not any("left_out" in line for line in logged(tmp_path / "all"))
+
+
+def test_what_is_left_out_is_told_and_counted_across_a_pause(tmp_path, capsys):
+    """Every row has its length: so many of those that were taken are longer."""
+    recipe = make_recipe({"name": "cot"}, steps=6, batch=8, max_length=18, save_every=3, keep=9)
+    run(tmp_path / "run", recipe, count=48)
+    assert "rows are longer than train.max_length: 18" in capsys.readouterr().err
+    thinker, method = make_thinker(), recipe.method.settings
+    encoded = encode(sums(48), thinker.tokenizer, TEMPLATE)
+    lengths = [len(method.layouts(ex, thinker.vocab, None, None)["main"]) for ex in encoded]
+    told = [line["left_out"] for line in logged(tmp_path / "run") if "loss" in line]
+    assert told[-1] == sum(length > 18 for length in lengths) > 0, "six steps of eight take each of 48 once"
+    run(tmp_path / "run", recipe, count=48, resume=3)
+    assert [line["left_out"] for line in logged(tmp_path / "run") if "loss" in line] == told
 
 
 def test_a_step_in_which_nothing_fits_changes_nothing_and_counts(tmp_path):
@@ -81,6 +103,7 @@ def test_a_step_in_which_nothing_fits_changes_nothing_and_counts(tmp_path):
     run(tmp_path / "run", recipe, thinker)
     assert same(before, weights(thinker))
     assert [line for line in logged(tmp_path / "run") if "loss" in line] == []
+    assert manifest(tmp_path / "run")["left_out"] == 4 * 8
 
 
 def test_a_rate_that_falls_late():

@@ -26,6 +26,7 @@ SMOKE = Scale(
         "eval.every": None,
     },
     seeds=(0,),
+    replaces=("train.steps", "train.batch"),
 )
 
 

@@ -25,7 +25,11 @@ CLAIM = Claim(
         "no_filler_4x": Arm("sum3/no_filler-tiny", {"train.steps": 2800, "eval.every": 1400}),
     },
     scales={
-        "smoke": Scale({"train.steps": 4, "train.warmup": 0, "eval.every": 2, "eval.limit": 16}, seeds=(0,)),
+        "smoke": Scale(
+            {"train.steps": 4, "train.warmup": 0, "eval.every": 2, "eval.limit": 16},
+            seeds=(0,),
+            replaces=("train.steps", "eval.every"),
+        ),
         "cpu": Scale(),
     },
 )

@@ -10,12 +10,10 @@ from tacit.evaluate.subject import load_for_eval
 from tacit.example import encode
 from tacit.methods.quiet import Quiet
 from tacit.quiet.measuring import look
-from tacit.study.runs import PREFIX, Run
+from tacit.study.runs import Run
 
 FOLDER, FILE = "probes", "thoughts.json"
 BATCH = 32
-MARGIN = 0.01
-"""Nats by which thoughts must beat their absence to count as used."""
 
 
 def probe_thoughts(run: str | Path, *, limit: int = 20) -> tuple[Path, dict[str, Any]]:
@@ -50,7 +48,7 @@ def probe_thoughts(run: str | Path, *, limit: int = 20) -> tuple[Path, dict[str,
     found = {
         "probe": "thoughts",
         "run": str(run),
-        "starts": starts(Run(Path(run))),
+        "starts": Run(Path(run)).starts(),
         "tokens": {token: {"gain": _mean(values), "n": len(values)} for token, values in sorted(by_token.items())},
         "texts": texts,
     }
@@ -58,17 +56,6 @@ def probe_thoughts(run: str | Path, *, limit: int = 20) -> tuple[Path, dict[str,
     folder.mkdir(exist_ok=True)
     (folder / FILE).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder / FILE, found
-
-
-def starts(run: Run, margin: float = MARGIN) -> int | None:
-    """The first evaluation from which on thoughts are worth at least so much more than none; None where there is none."""
-    first = None
-    for line in run.evaluations:
-        if f"{PREFIX}null_nll" not in line:
-            continue
-        used = line[f"{PREFIX}null_nll"] - line[f"{PREFIX}nll"] >= margin
-        first = (first or line["step"]) if used else None
-    return first
 
 
 def _word(thinker: Any, ids: Sequence[int]) -> str:
