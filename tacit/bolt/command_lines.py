@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
 from tacit.errors import TacitError
 
@@ -48,11 +50,19 @@ def do(lines: Sequence[Line], mode: Mode) -> None:
             _run(one)
 
 
-def _run(one: Line) -> None:
+@cache
+def tacit() -> Any:
+    """The command `tacit`. It takes longer to be made than a line to be read, so it is made once for all lines."""
+    from typer.main import get_command
+
     from tacit.cli import app
 
+    return get_command(app)
+
+
+def _run(one: Line) -> None:
     if one.processes == 1:
-        code = app(list(one.words), prog_name="tacit", standalone_mode=False)
+        code = tacit().main(list(one.words), prog_name="tacit", standalone_mode=False)
         if isinstance(code, int) and code:
             raise SystemExit(code)
         return

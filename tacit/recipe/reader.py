@@ -6,6 +6,7 @@ value and place. Duplicates are faults; aliases are refused, since `extends` is 
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import yaml
@@ -169,7 +170,12 @@ def tree(layer: Layer) -> dict[str, Any]:
 
 def _clash(layer: Layer, path: str) -> str | None:
     """A path of the layer that is this one, lies above it or below it."""
-    return next((old for old in layer if touches(old, path)), None)
+    if path in layer:
+        return path
+    above, below = accumulate(path.split("."), "{}.{}".format), f"{path}."
+    return next((old for old in above if old in layer), None) or next(
+        (old for old in layer if old.startswith(below)), None
+    )
 
 
 def touches(one: str, other: str) -> bool:

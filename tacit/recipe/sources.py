@@ -1,5 +1,6 @@
 """Where recipes are: shipped inside the package by name, or any YAML file by its path."""
 
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +28,12 @@ class Source(NamedTuple):
 
 def names(fragments: bool = False) -> list[str]:
     """The recipes that come with the package."""
-    found = sorted(file.relative_to(SHELF).with_suffix("").as_posix() for file in SHELF.rglob("*.yaml"))
-    return [name for name in found if name.startswith(FRAGMENTS) == fragments]
+    return [name for name in _shelf() if name.startswith(FRAGMENTS) == fragments]
+
+
+@cache
+def _shelf() -> tuple[str, ...]:
+    return tuple(sorted(file.relative_to(SHELF).with_suffix("").as_posix() for file in SHELF.rglob("*.yaml")))
 
 
 def abouts() -> dict[str, str]:

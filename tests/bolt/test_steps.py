@@ -3,19 +3,25 @@
 import json
 import re
 import shlex
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tacit.bolt import cost
+from tacit.bolt.asking import Request
+from tacit.bolt.backends import Engine
+from tacit.bolt.command_lines import tacit as command_line
 from tacit.bolt.finetune import seeds_of, tally
 from tacit.bolt.pipeline import Pipeline
 from tacit.bolt.plots import accuracies, curve, envelope, missing_nats, plot
-from tacit.cli import app
+from tacit.bolt.synthesis import Synthesis
 from tacit.errors import TacitError
 from tacit.evaluate.votes import at_least_one, majority, scores
 from tacit.study.runs import Run
+from tests.thinkers import thinker_of
 
 KINDS = ("latent_thoughts", "raw_repeat", "raw_fresh", "wrap_baseline", "wrap_cot")
 COMMANDS = [
@@ -96,11 +102,12 @@ def recipe_in(folder: Path) -> Path:
     return file
 
 
-def tacit(words: str, recipe: Path, out: Path, capsys, mode: str) -> str:
+def tacit(words: str, recipe: Path, out: Path, mode: str) -> str:
+    """What the command says."""
     told = shlex.split(words.replace(" R", f" {recipe}").replace(" O", f" {out}"))
-    capsys.readouterr()
-    app(["bolt", *told, "--mode", mode], prog_name="tacit", standalone_mode=False)
-    return capsys.readouterr().out
+    with redirect_stdout(StringIO()) as said:
+        command_line().main(["bolt", *told, "--mode", mode], prog_name="tacit", standalone_mode=False)
+    return said.getvalue()
 
 
 def files(folder: Path) -> set[Path]:
@@ -113,39 +120,40 @@ def shared(tmp_path_factory):
     return recipe_in(folder), folder / "out"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_printed_and_run(command, shared, capsys):
-    """In order: each finds what those before it have made. What is printed is a command line that tacit knows."""
+@pytest.fixture(scope="module")
+def printed(shared):
+    """What `--mode cat` says of every command where nothing is there yet: what earlier steps tell is found when a line is run."""
     recipe, out = shared
     before = files(recipe.parent)
-    printed = tacit(command, recipe, out, capsys, "cat")
-    assert files(recipe.parent) == before and printed.startswith("tacit ")
-    for line in printed.splitlines():
-        words = shlex.split(line)
-        assert words[0] == "tacit" and (words[1] == "train" or words[1:3] == ["bolt", words[2]])
-    tacit(command, recipe, out, capsys, "run")
-    assert files(recipe.parent) - before or command.startswith(("merge", "judge"))
+    found = {command: tacit(command, recipe, out, "cat") for command in COMMANDS}
+    assert files(recipe.parent) == before
+    return found
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_printed_where_nothing_is_there_yet(command, tmp_path, capsys):
-    """What only the earlier steps can tell is found when the line is run."""
-    recipe = recipe_in(tmp_path)
-    before = files(tmp_path)
-    assert tacit(command, recipe, tmp_path / "out", capsys, "cat").startswith("tacit ")
-    assert files(tmp_path) == before
+def test_every_command_is_printed_and_run(command, shared, printed):
+    """In order: each finds what those before it have made. What is printed is a command line that tacit knows, and leaves what
+    the command leaves."""
+    recipe, out = shared
+    assert printed[command].startswith("tacit ")
+    lines = [shlex.split(line) for line in printed[command].splitlines()]
+    assert all(words[0] == "tacit" and words[1] in ("train", "bolt") for words in lines)
+    before = files(recipe.parent)
+    tacit(command, recipe, out, "run")
+    assert files(recipe.parent) - before or command.startswith(("merge", "judge"))
+    assert all(Path(words[words.index("--out") + 1]).is_dir() for words in lines if "--out" in words)
 
 
-def test_a_baseline_that_comes_too_early_names_what_comes_first(shared, tmp_path, capsys):
+def test_a_baseline_that_comes_too_early_names_what_comes_first(shared, tmp_path):
     recipe, out = shared
     command = "learn R --out O --round 1 --data raw_flops_match_baseline"
     with pytest.raises(TacitError, match=r"tacit bolt warm with .*small\.yaml"):
-        tacit(command, recipe, tmp_path, capsys, "run")
+        tacit(command, recipe, tmp_path, "run")
     with pytest.raises(TacitError, match="tacit bolt infer --round 3"):
-        tacit(command.replace("1", "3"), recipe, out, capsys, "run")
+        tacit(command.replace("1", "3"), recipe, out, "run")
 
 
-def test_published_thoughts_are_read_and_learned_from(tmp_path, capsys):
+def test_published_thoughts_are_read_and_learned_from(tmp_path):
     """The published way with DOWNLOAD_PREPROCESSED_DATASETS=true; a file stands for the hub."""
     recipe, source, made = recipe_in(tmp_path), tmp_path / "hub.jsonl", tmp_path / "published"
     rows = []
@@ -155,13 +163,13 @@ def test_published_thoughts_are_read_and_learned_from(tmp_path, capsys):
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     whole = "bolt.corpus.piece=null bolt.corpus.tokenizer=null"  # the hub's tokenizer is not there
     told = f"bolt/finemath-published bolt.corpus.config=SUBSET bolt.corpus.folder={made} bolt.corpus.source={source}"
-    tacit(f"prepare {told} {whole}", recipe, tmp_path / "out", capsys, "run")
+    tacit(f"prepare {told} {whole}", recipe, tmp_path / "out", "run")
     found = [json.loads(line) for line in (made / "train.jsonl").read_text().splitlines()]
     assert [row["chunks"] for row in found] == [row["chunks"] for row in rows[1:]]
     (tmp_path / "out/round-1").mkdir(parents=True)
     (tmp_path / "out/round-1/thoughts.jsonl").symlink_to(made / "train.jsonl")
     learn = f"learn R task.valid={made}/train.jsonl bolt.start=scratch --out O --round 1"
-    tacit(learn, recipe, tmp_path / "out", capsys, "run")
+    tacit(learn, recipe, tmp_path / "out", "run")
     assert " steps " in (tmp_path / "out/round-1/learn/lesson.txt").read_text()
 
 
@@ -177,26 +185,24 @@ def told_lines() -> list[str]:
     return sorted(line for line in each if not line.startswith("tacit bolt run "))
 
 
-def test_every_line_of_the_page_is_one_that_tacit_knows(tmp_path, monkeypatch, capsys):
+def test_every_line_of_the_page_is_one_that_tacit_knows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = told_lines()
     assert len(lines) > 25
     for line in lines:
-        mode = () if "--mode" in line else ("--mode", "cat")
-        app([*shlex.split(line)[1:], *mode], prog_name="tacit", standalone_mode=False)
-        assert capsys.readouterr().out.startswith("tacit ")
+        assert tacit(line.removeprefix("tacit bolt "), Path(), Path(), "cat").startswith("tacit ")
     assert not list(tmp_path.iterdir())
 
 
-def test_launch_is_refused_with_the_reason(shared, capsys):
+def test_launch_is_refused_with_the_reason(shared):
     with pytest.raises(TacitError, match="cannot talk to one yet"):
-        tacit("warm R --out O", *shared, capsys, "launch")
+        tacit("warm R --out O", *shared, "launch")
     with pytest.raises(TacitError, match="did you mean raw_repeat"):
-        tacit("warm R --out O --data raw_repeats", *shared, capsys, "cat")
+        tacit("warm R --out O --data raw_repeats", *shared, "cat")
 
 
-def test_several_workers_are_several_lines(shared, capsys):
-    printed = tacit("infer R --out O --round 1 --workers 3", *shared, capsys, "cat").splitlines()
+def test_several_workers_are_several_lines(shared):
+    printed = tacit("infer R --out O --round 1 --workers 3", *shared, "cat").splitlines()
     assert printed[1:4] == [f"tacit bolt work {shared[1]}/round-1 &"] * 3 and printed[4] == "wait"
 
 
@@ -239,7 +245,7 @@ def test_results_of_seeds_are_told_with_their_error(shared):
     (shared[1] / "round-1/learn-gsm8k/seed-3").rmdir()
 
 
-def test_three_trials_with_five_seeds_each(tmp_path, capsys):
+def test_three_trials_with_five_seeds_each(tmp_path):
     """The first trial is the run without --seed; thoughts for the next round are its alone."""
     recipe, out = recipe_in(tmp_path), tmp_path / "out"
     for command, model in (
@@ -252,15 +258,15 @@ def test_three_trials_with_five_seeds_each(tmp_path, capsys):
         printed = [
             shlex.split(one)
             for trial in ("", " --trial 43", " --trial 44")
-            for one in tacit(command + trial, recipe, out, capsys, "cat").splitlines()
+            for one in tacit(command + trial, recipe, out, "cat").splitlines()
         ]
         begun = [words[words.index("--from") + 1] for words in printed if "--from" in words]
         assert begun == [trial for trial in trials for _ in range(5)]
         assert [words[-1] for words in printed if "tally" in words] == [f"{trial}-math" for trial in trials]
-    learned = shlex.split(tacit("learn R --out O --round 1 --seed 43", recipe, out, capsys, "cat"))
+    learned = shlex.split(tacit("learn R --out O --round 1 --seed 43", recipe, out, "cat"))
     assert learned[learned.index("--out") + 1] == f"{out}/round-1/learn-seed-43" and "train.seed=43" in learned
     with pytest.raises(TacitError, match="seed 0 is that of the run without --seed"):
-        tacit("warm R --out O --seed 0", recipe, out, capsys, "cat")
+        tacit("warm R --out O --seed 0", recipe, out, "cat")
 
 
 def test_trials_are_pooled(tmp_path):
@@ -300,7 +306,8 @@ def test_trials_are_pooled(tmp_path):
 
 
 def test_figures(shared):
-    names = {file.name for file in plot(shared[1])}
+    """As the command plot has drawn them."""
+    names = {file.name for file in (shared[1] / "plots").iterdir()}
     assert names == {"kinds.png", "rounds.png", "finetuned-gsm8k.png", "finetuned-math.png"}
     points = curve(Run(shared[1] / "warm"), "eval/ppl")
     assert len(points) == 2 and 0 < points[0][0] < points[1][0]
@@ -311,6 +318,27 @@ def test_figures(shared):
 def test_nothing_to_draw(tmp_path):
     with pytest.raises(TacitError, match="nothing to draw"):
         plot(tmp_path)
+
+
+# -- our own engine as the stronger model -------------------------------------------------------------------------------
+
+
+def test_our_own_engine_answers_each_request_by_itself(tmp_path):
+    thinker = thinker_of()
+    thinker.save_pretrained(tmp_path / "model")
+    words = [Request("", "hello", 3), Request("hello", "3+4=7", 3), Request("", "hello", 4), Request("", "h" * 2000, 0)]
+    settings = Synthesis(backend="engine", model=str(tmp_path / "model"), max_tokens=6, temperature=1.0, parallel=2)
+    engine = Engine(settings)
+
+    def told(requests):
+        found = {}
+        engine.answer(requests, found.__setitem__)
+        return [found[n] for n in range(len(requests))]
+
+    together = told(words)
+    assert together == [told([one])[0] for one in words]
+    assert 0 < together[0].tokens_out <= 12 and together[0] != together[2]
+    assert together[3].fault == "refused"  # longer than the model has positions
 
 
 # -- scores -------------------------------------------------------------------------------------------------------------
@@ -356,15 +384,15 @@ def test_formulas_are_right_when_they_mean_the_same():
     assert not task.grade(Example(answer="3"), "").correct
 
 
-def test_the_whole_pipeline_makes_its_data_too(tmp_path, capsys):
+def test_the_whole_pipeline_makes_its_data_too(tmp_path):
     """And makes nothing twice: neither the corpus, nor thoughts, nor models."""
     recipe, out = recipe_in(tmp_path), tmp_path / "out"
     words = ["bolt", "run", str(recipe), "bolt.rounds=1", "--out", str(out)]
-    app(words, prog_name="tacit", standalone_mode=False)
+    command_line().main(words, prog_name="tacit", standalone_mode=False)
     told = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in told] == [0, 1] and told[1]["eval/ppl"] and told[1]["infer/flops"]
     made = {file: file.stat().st_mtime_ns for file in files(tmp_path / "data") | files(out / "warm/final")}
     (out / "round-1/judged.json").unlink()
-    app(words, prog_name="tacit", standalone_mode=False)
+    command_line().main(words, prog_name="tacit", standalone_mode=False)
     assert {file: file.stat().st_mtime_ns for file in made} == made
     assert (out / "round-1/judged.json").exists()

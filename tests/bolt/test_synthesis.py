@@ -20,8 +20,9 @@ from tacit.bolt.synthesize import check_kind, merge, plan, work
 from tacit.errors import TacitError
 from tacit.lock import alone
 from tacit.tasks.formats import Reading, read_file
+from tests.bolt.moody_server import Server
 
-HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 CHUNKING = Chunking(mean=2, most=3)
 
 
@@ -34,19 +35,18 @@ def corpus(tmp_path):
 
 
 @pytest.fixture
-def server(tmp_path):
-    """A server process; what it was asked is in its log."""
+def server(tmp_path, monkeypatch):
+    """A server that is asked again soon; what it was asked is in its log."""
+    monkeypatch.setattr(endpoint, "FIRST", 0.01)
     running = []
 
-    def start(*key):
-        command = [sys.executable, str(HERE / "moody_server.py"), str(tmp_path / "asked.log"), *key]
-        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-        return f"http://127.0.0.1:{running[-1].stdout.readline().strip()}/v1"
+    def start(key=None):
+        running.append(Server(tmp_path / "asked.log", key))
+        return running[-1]
 
     yield start
-    for process in running:
-        process.kill()
-        process.wait()
+    for one in running:
+        one.stop()
 
 
 def rows(file):
@@ -133,28 +133,6 @@ def test_documents_are_written_anew_as_often_as_asked(corpus, tmp_path):
         plan("latent_thoughts", corpus, tmp_path / "no", settings, CHUNKING)
 
 
-def test_our_own_engine_answers_each_request_by_itself(corpus, tmp_path):
-    from tests.thinkers import thinker_of
-
-    thinker = thinker_of()
-    thinker.save_pretrained(tmp_path / "model")
-    words = [Request("", "hello", 3), Request("hello", "3+4=7", 3), Request("", "hello", 4), Request("", "h" * 2000, 0)]
-    settings = Synthesis(backend="engine", model=str(tmp_path / "model"), max_tokens=6, temperature=1.0, parallel=2)
-    from tacit.bolt.backends import Engine
-
-    engine = Engine(settings)
-
-    def told(requests):
-        found = {}
-        engine.answer(requests, found.__setitem__)
-        return [found[n] for n in range(len(requests))]
-
-    together = told(words)
-    assert together == [told([one])[0] for one in words]
-    assert 0 < together[0].tokens_out <= 12 and together[0] != together[2]
-    assert together[3].fault == "refused"  # longer than the model has positions
-
-
 # -- answers ------------------------------------------------------------------------------------------------------------
 
 
@@ -227,12 +205,11 @@ def at(url, **more):
     return Synthesis(url=url, key=None, model="m", shard=3, parallel=4, max_tokens=50, **more)
 
 
-def test_a_server_in_a_bad_mood(corpus, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(endpoint, "FIRST", 0.01)
+def test_a_server_in_a_bad_mood(corpus, server, tmp_path):
     with corpus.open("a") as more:
         more.write(json.dumps({"id": "silent", "text": "NEVER one. NEVER two."}) + "\n")
         more.write(json.dumps({"id": "refused", "text": "REFUSE this."}) + "\n")
-    settings = at(server(), price_in=2.0, price_out=10.0)
+    settings = at(server().url, price_in=2.0, price_out=10.0)
     found = rows(synthesized("latent_thoughts", corpus, tmp_path / "out", settings))
     told = json.loads((tmp_path / "out/latent_thoughts.json").read_text())
     left = rows(tmp_path / "out/latent_thoughts-unanswered.jsonl")
@@ -257,7 +234,7 @@ def test_a_server_in_a_bad_mood(corpus, server, tmp_path, monkeypatch):
 
 
 def test_a_key_is_sent_and_never_shown(corpus, server, tmp_path, monkeypatch):
-    url = server("sesame-123")
+    url = server("sesame-123").url
     settings = at(url).model_copy(update={"key": "SOME_KEY"})
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SOME_KEY", raising=False)
@@ -309,7 +286,7 @@ def test_a_server_that_is_not_there_is_named(corpus, tmp_path, monkeypatch):
 
 def test_a_stop_keeps_what_is_under_way_and_asks_for_nothing_more(server, tmp_path):
     """One request is forbidden while two are being answered and one waits for a minute: two answers are kept, nobody waits."""
-    settings = at(server())
+    settings = at(server().url)
     words = ["FORBIDDEN", "SLOWLY one", "SLOWLY two", "LATER", "well one", "well two"]
     requests = [Request("", word, 0) for word in words]
     store = Answered(tmp_path / "answers", settings)
@@ -322,22 +299,21 @@ def test_a_stop_keeps_what_is_under_way_and_asks_for_nothing_more(server, tmp_pa
 
 
 def test_a_budget_loses_no_answer_that_is_under_way(server, tmp_path):
-    settings = at(server(), price_out=1e6, budget=1)
+    settings = at(server().url, price_out=1e6, budget=1)
     store, requests = Answered(tmp_path / "answers", settings), [Request("", f"SLOWLY {n}", 0) for n in range(9)]
     with pytest.raises(TacitError, match="the budget of 1 is spent"):
         Asker(Endpoint(settings), store).ask(requests)
     assert 2 <= len(rows(tmp_path / "asked.log")) == sum(store.find(one) is not None for one in requests) <= 6
 
 
-def test_a_server_that_refuses_everything_is_no_judge_of_texts(corpus, server, tmp_path, monkeypatch):
+def test_a_server_that_refuses_everything_is_no_judge_of_texts(corpus, server, tmp_path):
     """It is stopped with its words, and asked again when it is mended; a text that it refuses among others is not."""
-    monkeypatch.setattr(endpoint, "FIRST", 0.01)
-    settings = at(server()).model_copy(update={"shard": 20})
-    (tmp_path / "sulking").touch()
+    moody = server()
+    moody.sulking, settings = True, at(moody.url).model_copy(update={"shard": 20})
     with pytest.raises(TacitError, match=r"refused 16 requests one after the other.*422.*max_tokens is too large"):
         synthesized("latent_thoughts", corpus, tmp_path / "out", settings)
     assert 16 <= len(rows(tmp_path / "asked.log")) <= 16 + settings.parallel
-    (tmp_path / "sulking").unlink()
+    moody.sulking = False
     assert all(
         chunk["thought"]
         for row in rows(synthesized("latent_thoughts", corpus, tmp_path / "out", settings))
@@ -349,20 +325,20 @@ def test_nothing_is_learned_from_no_answers(server, tmp_path):
     """Too few requests to be sure of the server while it is asked."""
     (tmp_path / "few.jsonl").write_text(json.dumps({"id": "a", "text": "REFUSE this. And that."}) + "\n")
     with pytest.raises(TacitError, match=r"no answer to any of 1 requests.*against the rules.*remove .*/out/wrap_cot"):
-        synthesized("wrap_cot", tmp_path / "few.jsonl", tmp_path / "out", at(server()))
+        synthesized("wrap_cot", tmp_path / "few.jsonl", tmp_path / "out", at(server().url))
     assert not (tmp_path / "out/wrap_cot.jsonl").exists() and not (tmp_path / "out/wrap_cot.json").exists()
     assert not list((tmp_path / "out").glob("answers/*/*"))
 
 
 def test_a_server_that_wants_money_is_not_asked_again(server, tmp_path):
-    settings = at(server())
+    settings = at(server().url)
     with pytest.raises(TacitError, match=r"status 402.*top up.*nothing left to pay with"):
         Asker(Endpoint(settings), Answered(tmp_path, settings)).ask([Request("", "BROKE", 0)])
     assert len(rows(tmp_path / "asked.log")) == 1
 
 
 def test_requests_keep_their_distance(corpus, server, tmp_path):
-    settings = at(server(), per_minute=60 * 40)
+    settings = at(server().url, per_minute=60 * 40)
     start = time.perf_counter()
     synthesized("wrap_cot", corpus, tmp_path / "out", settings)
     asked = len(rows(tmp_path / "asked.log"))
@@ -381,10 +357,9 @@ work("latent_thoughts", Path(sys.argv[1]), Synthesis(**eval(sys.argv[2])))
 """
 
 
-def test_a_killed_worker_costs_nothing_twice(corpus, server, tmp_path, monkeypatch):
+def test_a_killed_worker_costs_nothing_twice(corpus, server, tmp_path):
     """But what was under way."""
-    monkeypatch.setattr(endpoint, "FIRST", 0.01)
-    settings = at(server(), per_minute=60 * 100)
+    settings = at(server().url, per_minute=60 * 100)
     folder, log = tmp_path / "out", tmp_path / "asked.log"
     shards = plan("latent_thoughts", corpus, folder, settings, CHUNKING)
     process = subprocess.Popen([sys.executable, "-c", WORK, str(folder), repr(settings.model_dump())], cwd=ROOT)
