@@ -12,7 +12,7 @@ from tacit.errors import ModelError
 from tacit.example import Encoded
 from tacit.layout import Layout
 from tacit.methods.base import Lesson, Loss, Team
-from tacit.quiet.goal import Objective, by_cell
+from tacit.quiet.goal import Objective, by_cell, shared_out
 from tacit.quiet.roles import Roles
 from tacit.quiet.rows import OfTexts
 from tacit.vocab import Vocab
@@ -47,6 +47,9 @@ class Quiet(OfTexts):
     had it by mistake."""
     drops_last: bool = False
     """A model that interprets its thoughts by going on from them does not read their last token, as one did by mistake."""
+    counts_pads: bool = False
+    """What pads a thought that ended itself counts in the mean entropy, as choices that were certain: so the bonus of early
+    experiments was reckoned, by mistake."""
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Quiet":
@@ -64,6 +67,10 @@ class Quiet(OfTexts):
         shaped = [name for name in ("punish_unfinished", "length_penalty") if getattr(objective, name)]
         if shaped and not self.variable:
             raise ValueError(f"objective.{shaped[0]} is about thoughts that may end themselves; set variable: true")
+        if self.counts_pads and not self.variable:
+            raise ValueError(
+                "counts_pads: thoughts of one length have no pads; set variable: true, or counts_pads: false"
+            )
         return self
 
     def faults(self, roles: Roles) -> dict[str, str]:
@@ -117,9 +124,11 @@ class Quiet(OfTexts):
 
     def summary(self, parts: dict[str, float]) -> dict[str, float]:
         """`nll` and `policy` are the two losses, `advantage` the root of the mean square of advantages, `entropy` that of a
-        choice in nats, `tokens` of a thought, `empty` and `unfinished` shares of thoughts, `gate` how far predictions leave the
-        base model."""
-        return by_cell(parts)
+        choice in nats and `thought_entropy` that of all choices of a thought, each with its least and greatest in the batch
+        (`_min`, `_max`; of micro-batches, the mean of theirs), `thought_tokens` and `longest` how long thoughts are and may be,
+        `empty` and `unfinished` shares of thoughts, `gate` how far predictions leave the base model, also behind empty thoughts
+        (`gate_empty`) and others (`gate_thinking`), `weights_norm` the length of all weights."""
+        return shared_out(by_cell(parts))
 
     # -- measuring ------------------------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class _Choose(torch.autograd.Function):
             logp[:, block] = told.gather(-1, drawn[:, block])
         ctx.save_for_backward(features, weight, bias, drawn)
         ctx.mark_non_differentiable(drawn)
+        ctx.set_materialize_grads(False)
         return drawn, logp, entropy
 
     @staticmethod
@@ -66,13 +67,13 @@ class _Choose(torch.autograd.Function):
         features, weight, bias, drawn = ctx.saved_tensors
         to_features = torch.empty_like(features)
         to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        spread = bool(by_entropy.any())
+        by_logp = features.new_zeros(drawn.shape) if by_logp is None else by_logp
         for block in _blocks(features, bias.shape[-1]):
             told = torch.baddbmm(bias[:, None], features[:, block], weight.mT).log_softmax(-1)
             p = told.exp()
             back = p * -by_logp[:, block].sum(-1, keepdim=True)
             back.scatter_add_(-1, drawn[:, block], by_logp[:, block])
-            if spread:
+            if by_entropy is not None:
                 surprise = torch.where(p > 0, told, 0.0) + torch.special.entr(p).sum(-1, keepdim=True)
                 back -= by_entropy[:, block, None] * p * surprise
             to_features[:, block] = back @ weight

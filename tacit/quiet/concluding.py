@@ -32,17 +32,20 @@ def conclude(
     variable: bool,
     lesson: Lesson,
     gate: Tensor | None = None,
+    longest: int | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of each model, and what is to be told of it, from what its thoughts were worth. `entropies` (S, C, T) are the
-    sums over a thought's choices; `gate` (S, M, 1) is told where there is one."""
+    sums over a thought's choices; `gate` (S, M, 1) is told where there is one. `longest`: every thought counts as so many
+    choices, and those that it did not make as certain."""
     values.usual = torch.stack([keeper.usual for keeper in keepers]).to(values.real)
     parts = losses(goal, values, variable, lesson.step / lesson.steps)
     total = goal.nll * parts["nll"] + goal.policy * parts.get("policy", 0.0) + parts.get("judge", 0.0)
-    entropy = entropies.sum(-1) / values.chosen.sum(-1).clamp(min=1)
+    choices = values.chosen if longest is None else torch.full_like(values.chosen, longest)
+    entropy = entropies.sum(-1) / choices.sum(-1).clamp(min=1)
     entropy = (entropy * values.real).sum(-1)
-    if goal.entropy_target is None:
+    if goal.entropy:
         total = total - goal.entropy * entropy
-    else:
+    elif goal.entropy_target is not None:
         total = total - torch.stack([keeper.pressure for keeper in keepers]).to(values.real) * entropy
     if keepers[0].training:
         _remember(goal, keepers, values, entropy.detach(), counted)
@@ -54,9 +57,10 @@ def _remember(goal: Objective, keepers: Sequence[Keeper], values: Values, entrop
     moves them by its share."""
     places = values.real.sum(-1)
     found = (values.like.detach().mean(-1) * values.real).sum(-1) / places
-    for keeper, value, spread, share in zip(keepers, found, entropy / places, (places / counted).tolist()):
-        begun = float(keeper.steps > 0)
-        keeper.usual.lerp_(value.to(keeper.usual), (1.0 - goal.memory * begun) * share)
+    for keeper, value, spread, part in zip(keepers, found, entropy / places, places / counted):
+        usual, share = keeper.usual, part.to(keeper.usual)
+        begun = (keeper.steps > 0).to(usual)
+        usual.lerp_(value.to(usual), (1.0 - goal.memory * begun) * share)
         if goal.entropy_target is not None:
             keeper.pressure.add_(share * goal.entropy_rate * (goal.entropy_target - spread)).clamp_(min=0)
 

@@ -88,3 +88,14 @@ def by_cell(parts: Mapping[str, float]) -> dict[str, float]:
     if "advantage" in told:
         told["advantage"] = max(0.0, told["advantage"]) ** 0.5
     return told
+
+
+def shared_out(told: dict[str, float]) -> dict[str, float]:
+    """Means over empty thoughts, and over the others, from means over all; of what is not there, none."""
+    found = dict(told)
+    for name, share in (("gate_empty", told.get("empty", 0.0)), ("gate_thinking", 1.0 - told.get("empty", 0.0))):
+        if name in found:
+            value = found.pop(name)
+            if share > 0:
+                found[name] = value / share
+    return found

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tacit.methods.base import Lesson, Loss
 from tacit.quiet.concluding import Keeper, conclude
+from tacit.quiet.extremes import extremes, of_gate
 from tacit.quiet.goal import Objective
 from tacit.quiet.mind import Mind, Trunk
 from tacit.quiet.model import QuietForCausalLM
@@ -75,7 +76,8 @@ def together(
         chance = chances(lessons, method.samples, max(method.length, method.starts_at or 0, 1)).to(real)
         place = Place(trunk, targets, real, counted)
         total, sums = thought(method, mind, place, chance, lessons[0], vocab)
-    sums |= {"cells": real.sum(-1)}
+    count = real.sum(-1)
+    sums |= {"cells": count, "weights_norm": stack.norms() * count}
     total = total / counted
     return [Loss(total[s], {name: part[s].detach() for name, part in sums.items()}) for s in range(len(models))]
 
@@ -103,7 +105,16 @@ def thought(
     if goal.judge:
         values.judged = by_cell(mind.judge(trunk.hidden, understood))
     keepers: list[Keeper] = list(models)
-    return conclude(goal, values, by_cell(thoughts.entropy), keepers, counted, method.variable, lesson, gate)
+    longest = rule.length if method.counts_pads else None
+    entropies = by_cell(thoughts.entropy)
+    total, told = conclude(goal, values, entropies, keepers, counted, method.variable, lesson, gate, longest)
+    with torch.no_grad():
+        told |= extremes("entropy", by_cell(thoughts.surest), by_cell(thoughts.least_sure), real)
+        told |= extremes("thought_entropy", entropies, entropies, real)
+        told |= {"thought_entropy": (entropies.mean(-1) * real).sum(-1), "longest": rule.length * real.sum(-1)}
+        if gate is not None:
+            told |= of_gate(by_cell(gate[..., 0]), values, method.variable)
+    return total, told
 
 
 def _teaches_thinking(goal: Objective, roles: Roles) -> bool:

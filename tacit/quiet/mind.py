@@ -120,10 +120,12 @@ class Mind:
             return state
         rest = read[..., 1:]
         lengths = (rest != self.nothing).sum(-1)
-        if bool((lengths == W - 1).all()):
+        # How many rows have something in each column: in the model with most of them, and in that with fewest. One transfer.
+        counts = (lengths[..., None] > torch.arange(W - 1, device=read.device)).sum(1)
+        active, fewest = torch.stack([counts.amax(0), counts.amin(0)]).tolist()
+        if fewest[-1] == N:
             return self.read(3, rest.permute(2, 0, 1), state)[-1]
         order = lengths.argsort(dim=1, descending=True, stable=True)
-        active = [int(count) for count in (lengths[..., None] > torch.arange(W - 1, device=read.device)).sum(1).amax(0)]
         used = sum(count > 0 for count in active)
         sorted_rest = rest.gather(1, order[..., None].expand_as(rest))[..., :used]
         sorted_state = state.gather(1, order[..., None].expand_as(state))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 from torch.nn.functional import layer_norm
 
 from tacit.errors import ModelError
@@ -39,6 +40,12 @@ class Stack:
 
     def __getitem__(self, name: str) -> Tensor:
         return self._stacked[name] if self._stacked else self.models[0].get_parameter(name)[None]
+
+    @torch.no_grad()
+    def norms(self) -> Tensor:
+        """(S,) the length of all of a model's weights as one vector."""
+        names = [name for name, _ in self.models[0].named_parameters()]
+        return torch.stack([vector_norm(self[name].flatten(1), dim=1) for name in names]).norm(dim=0)
 
     def share_gradients(self) -> None:
         """After a backward pass through the stack: every model's parameters get their part of the gradient."""

@@ -51,6 +51,10 @@ class Thoughts(NamedTuple):
     """(S, M): how many tokens were chosen, a mark that ends the thought among them."""
     ended: Tensor
     """(S, M): whether the thought ended itself."""
+    surest: Tensor
+    """(S, M): the smallest entropy of its choices."""
+    least_sure: Tensor
+    """(S, M): the greatest."""
     state: Tensor | None = None
     """(S, M, R): where a reasoner stands that goes on to interpret; it has not read its last token."""
 
@@ -107,7 +111,7 @@ def _none(mind: Mind, state: Tensor, samples: int) -> Thoughts:
         state = state.repeat_interleave(samples, 1)
     read = torch.full((S, C * samples, 1), mind.mark, dtype=torch.long, device=state.device)
     nothing = state.new_zeros(S, C * samples)
-    return Thoughts(read, nothing, nothing, nothing.long(), nothing.bool(), state)
+    return Thoughts(read, nothing, nothing, nothing.long(), nothing.bool(), nothing, nothing, state)
 
 
 def _taken(rows: Tensor, kept: Tensor) -> Tensor:
@@ -120,6 +124,7 @@ class _Log:
     def __init__(self, mind: Mind, tokens: Tensor, logp: Tensor, entropy: Tensor, rule: Rule):
         self.mind, self.rule = mind, rule
         self.logp, self.entropy = logp, entropy
+        self.surest = self.least_sure = entropy.detach()
         S, M = tokens.shape
         self.read = torch.full((S, M, rule.length + 1), mind.nothing, dtype=torch.long, device=tokens.device)
         self.read[..., 0] = tokens
@@ -148,11 +153,18 @@ class _Log:
         if self.rows is None or self.live is None:
             self.read[..., step] = tokens
             self.logp, self.entropy = self.logp + logp, self.entropy + entropy
+            self.surest = torch.minimum(self.surest, entropy.detach())
+            self.least_sure = torch.maximum(self.least_sure, entropy.detach())
             return
         real = torch.where(self.live, tokens, self.mind.nothing)
         self.read[..., step] = self.read[..., step].scatter(1, self.rows, real)
         self.logp = self.logp.scatter_add(1, self.rows, torch.where(self.live, logp, 0.0))
         self.entropy = self.entropy.scatter_add(1, self.rows, torch.where(self.live, entropy, 0.0))
+        surest, least_sure, entropy = self.mine(self.surest), self.mine(self.least_sure), entropy.detach()
+        surest = torch.where(self.live, torch.minimum(surest, entropy), surest)
+        least_sure = torch.where(self.live, torch.maximum(least_sure, entropy), least_sure)
+        self.surest = self.surest.scatter(1, self.rows, surest)
+        self.least_sure = self.least_sure.scatter(1, self.rows, least_sure)
 
     def thoughts(self, state: Tensor) -> Thoughts:
         mark = self.mind.mark
@@ -163,4 +175,5 @@ class _Log:
         close = torch.where(ended, self.mind.nothing, mark)[..., None]
         read = torch.where(ended[..., None], self.read, self.read.scatter(-1, at, close))
         goes_on = self.mind.roles.interpreter == "onward"
-        return Thoughts(read, self.logp, self.entropy, chosen, ended, state if goes_on else None)
+        spread = self.surest, self.least_sure
+        return Thoughts(read, self.logp, self.entropy, chosen, ended, *spread, state if goes_on else None)

@@ -234,11 +234,26 @@ def absent(recipe: Recipe) -> Iterator[Conflict]:
             f"{teacher} does not exist; train it first, or set method.teacher to the folder of a run of quiet_star",
             ("method.teacher",),
         )
-    for name, given in (recipe.model.parts or Parts()).given().items():
-        if is_folder_name(given) and not Path(given).expanduser().exists():
-            yield Conflict(f"{given} does not exist; train it first", (f"model.parts.{name}",))
+    yield from _absent_parts(recipe)
     if recipe.train.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
         yield Conflict("adamw_8bit needs the package bitsandbytes; install it, or set adamw", ("train.optimizer",))
     track = recipe.train.track
     if track != "none" and find_spec(track) is None:
         yield Conflict(f"{track} is not installed; pip install {track}, or set train.track: none", ("train.track",))
+
+
+def _absent_parts(recipe: Recipe) -> Iterator[Conflict]:
+    """Parts of a model that are not there, or do not fit into it."""
+    given = (recipe.model.parts or Parts()).given()
+    gone = [name for name, place in given.items() if is_folder_name(place) and not Path(place).expanduser().exists()]
+    for name in gone:
+        yield Conflict(f"{given[name]} does not exist; train it first", (f"model.parts.{name}",))
+    tiny = recipe.model.tiny
+    whole = recipe.method and recipe.task and tiny is not None and tiny.family == "roles" and not tiny.faults()
+    if not given or gone or not whole:
+        return
+
+    from tacit.quiet.parts import faults_of_parts
+
+    for name, sentence in faults_of_parts(recipe).items():
+        yield Conflict(sentence, (f"model.parts.{name}",))

@@ -4,6 +4,7 @@ Two ways of cutting. `blocks` cuts everything, end to end, and deals the blocks 
 every document that is long enough, so no two pieces share one.
 """
 
+import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +15,12 @@ from pydantic import Field, model_validator
 
 from tacit.errors import DataError
 from tacit.example import Example, Template
+from tacit.kept import read_kept, write_kept
 from tacit.tasks.base import SPLITS, Split, Task, check_split
 
 ENDINGS = (".txt", ".text", ".md")
+CUT = 1
+"""Goes up when the same settings cut other pieces, so that those on disk are not taken for them."""
 
 
 class Text(Task):
@@ -137,8 +141,20 @@ class Text(Task):
 
 @lru_cache(2)
 def _pieces(settings: str, changed: tuple[int, ...]) -> list[str]:
-    """The pieces of a task, for all of its splits, until a file changes."""
-    return Text.model_validate_json(settings).pieces()
+    """The pieces of a task, for all of its splits, until a file changes. Those of the hub are also kept on disk: every process
+    of a sweep would read hundreds of thousands of pages again. There, a data set is what it was when it was first read."""
+    task = Text.model_validate_json(settings)
+    if not task.hub:
+        return task.pieces()
+    decided = task.model_dump_json(exclude={"template", "extractor", "shares"})
+    name = f"pieces-{CUT}-{hashlib.sha256(decided.encode()).hexdigest()[:40]}"
+    held = read_kept(name)
+    if held is not None and held.keys() == {"text"}:
+        text = held["text"].tobytes().decode(errors="surrogatepass")
+        return [text[at : at + task.length] for at in range(0, len(text), task.length)]
+    pieces = task.pieces()
+    write_kept(name, {"text": np.frombuffer("".join(pieces).encode(errors="surrogatepass"), np.uint8)})
+    return pieces
 
 
 def _read(file: Path) -> str:

@@ -1,24 +1,20 @@
 """Encoded examples on disk, so that a large data set is tokenised once and not at the start of every run.
 
 The key is a hash of what decides the ids: the tokenizer, the template and the texts themselves. A changed file, tokenizer or
-template is another key; nothing has to be cleaned by hand. The place is `TACIT_CACHE`, or tacit/ in the user's cache folder;
-deleting it costs time and nothing else.
+template is another key; nothing has to be cleaned by hand. `tacit.kept` says where the files are.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import accumulate, chain
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from tacit.chunked import MADE_WITH
 from tacit.example import Encoded, Example, Template, encode
+from tacit.kept import read_kept, write_kept
 
 FIXED = 4
 """Pieces of an example besides its steps."""
@@ -32,18 +28,12 @@ def encode_cached(examples: Sequence[Example], tokenizer: Any, template: Templat
     thought = any(example.extra and not example.extra.keys().isdisjoint(("chunks", MADE_WITH)) for example in examples)
     if len(examples) < WORTH or template.kind == "symbolic" or thought:
         return encode(examples, tokenizer, template)
-    file = cache_folder() / f"{_key(examples, tokenizer, template)}.npz"
-    if (found := _read(file)) is not None:
+    key = _key(examples, tokenizer, template)
+    if (found := _read(key)) is not None:
         return found
     encoded = encode(examples, tokenizer, template)
-    _write(file, encoded)
+    _write(key, encoded)
     return encoded
-
-
-def cache_folder() -> Path:
-    given = os.environ.get("TACIT_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(given) if given else (Path(base) if base else Path.home() / ".cache") / "tacit"
 
 
 def _key(examples: Sequence[Example], tokenizer: Any, template: Template) -> str:
@@ -60,33 +50,24 @@ def _key(examples: Sequence[Example], tokenizer: Any, template: Template) -> str
     return digest.hexdigest()[:40]
 
 
-def _write(file: Path, encoded: Sequence[Encoded]) -> None:
-    """Whole or not at all; a cache that cannot be written is no reason to stop."""
+def _write(key: str, encoded: Sequence[Encoded]) -> None:
     pieces = [(row.question, row.cue, row.answer, row.opening, *row.steps) for row in encoded]
-    partial = file.with_name(f"{file.stem}.{os.getpid()}.partial.npz")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            partial,
-            counts=np.fromiter(map(len, pieces), np.int32),
-            lengths=np.fromiter((len(p) for row in pieces for p in row), np.int32),
-            ids=np.fromiter(chain.from_iterable(p for row in pieces for p in row), np.int32),
-            names=np.frombuffer("\n".join(row.id for row in encoded).encode(), np.uint8),
-        )
-        os.replace(partial, file)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
+    arrays = {
+        "counts": np.fromiter(map(len, pieces), np.int32),
+        "lengths": np.fromiter((len(p) for row in pieces for p in row), np.int32),
+        "ids": np.fromiter(chain.from_iterable(p for row in pieces for p in row), np.int32),
+        "names": np.frombuffer("\n".join(row.id for row in encoded).encode(), np.uint8),
+    }
+    write_kept(key, arrays)
 
 
-def _read(file: Path) -> list[Encoded] | None:
+def _read(key: str) -> list[Encoded] | None:
     """The examples, or None where there is no file or a damaged one."""
-    try:
-        with np.load(file, allow_pickle=False) as held:
-            counts, lengths, flat = held["counts"].tolist(), held["lengths"].tolist(), held["ids"].tolist()
-            names = held["names"].tobytes().decode().split("\n")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    held = read_kept(key)
+    if held is None or held.keys() != {"counts", "lengths", "ids", "names"}:
         return None
+    counts, lengths, flat = held["counts"].tolist(), held["lengths"].tolist(), held["ids"].tolist()
+    names = held["names"].tobytes().decode().split("\n")
     if sum(lengths) != len(flat) or sum(counts) != len(lengths) or len(names) != len(counts):
         return None
     ends = list(accumulate(lengths))

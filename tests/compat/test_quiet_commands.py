@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tacit.compat.quiet.command import read
-from tacit.compat.quiet.run import resolved
+from tacit.compat.quiet.run import main, resolved
 from tacit.errors import TacitError
 from tacit.quiet.roles import SHARINGS
 
@@ -288,6 +288,7 @@ def test_what_was_wrong_is_put_right_unless_asked_for():
     longer = ["+run_modifier=GRUConcatExperiment", "max_reasoning_len=5"]
     (_, fixed), (_, legacy) = (resolved(read([*longer, *more])) for more in ([], ["legacy=True"]))
     assert not fixed.recipe.method.settings.forgets and legacy.recipe.method.settings.forgets
+    assert not fixed.recipe.method.settings.counts_pads and legacy.recipe.method.settings.counts_pads
     assert (fixed.recipe.method.settings.starts_at, legacy.recipe.method.settings.starts_at) == (None, 10)
     _, one = resolved(read(["+run_modifier=QuietSTaRDiscreteRunConfig", "legacy=True"]))
     assert one.recipe.method.settings.drops_last
@@ -321,7 +322,85 @@ def test_a_pretrained_part_is_the_run_of_the_same_command():
     assert reasoner.values["model.parts.reasoner"] == plain.values["run.folder"]
 
 
+@pytest.mark.parametrize("more", [["reasoner_hidden_dim=256"], ["SameHdim"]], ids=["other widths", "one width"])
+def test_a_base_model_is_as_wide_as_the_run_that_takes_it(more):
+    """With SameHdim, its donor's reasoner has the donor's own width too. Twin: the donor of the other widths is another."""
+    names = ["GRUConcatExperiment", *(one for one in more if "=" not in one)]
+    line = [f"+run_modifier=[{','.join(names)}]", "base_lm_hidden_dim=64", *(one for one in more if "=" in one)]
+    [base], _ = resolved(read([*line, "max_reasoning_len=0"]))
+    [later], _ = resolved(read([*line, "infer_pretrained_base=True"]))
+    assert later.values["model.parts.base"] == base.values["run.folder"]
+    [other], _ = resolved(read(["+run_modifier=GRUConcatExperiment", "base_lm_hidden_dim=64", "max_reasoning_len=0"]))
+    assert other.values["run.folder"] != base.values["run.folder"]
+
+
+def test_one_thought_needs_a_baseline_without_others():
+    one = ["+run_modifier=GRUConcatExperiment", "trice_samples=1"]
+    for baseline, policy in {"mean": 0, "loo": 0, "null": 1, "ema": 1}.items():
+        [made], first = resolved(read([*one, f"baseline={baseline}"]))
+        assert first.recipe.method.settings.objective.policy == policy
+        assert any("nothing is learned of thinking" in note for note in made.notes) == (not policy)
+
+
+def test_what_has_no_effect_is_said():
+    """Of every kind of model; what has one is not."""
+    line = ["+run_modifier=GRUConcatExperiment", "model_n_head=3", "use_residual=True", "reasoner_hidden_dim=16"]
+    [made], _ = resolved(read(line))
+    told = [note.partition(":")[0] for note in made.notes if "no effect" in note]
+    assert told == ["model_n_head", "use_residual"]
+    [made], _ = resolved(read(["+run_modifier=TLMRunConfig", "model_n_head=4", "trice_samples=3"]))
+    assert [note.partition(":")[0] for note in made.notes] == ["trice_samples"]
+    [made], _ = resolved(
+        read(["+run_modifier=[GRUConcatExperiment,SameHdim]", "base_lm_hidden_dim=8", "reasoner_hidden_dim=16"])
+    )
+    assert [note.partition(":")[0] for note in made.notes] == ["reasoner_hidden_dim"]
+
+
+# -- on this machine --------------------------------------------------------------------------------------------------------
+
+SMALL = ["max_reasoning_len=1", "trice_samples=2", "data_loader_batch_size=4", "max_steps=1", "dataset=shake"]
+SMALL += [
+    "base_lm_hidden_dim=4",
+    "reasoner_hidden_dim=4",
+    "linear_lm_head=True",
+    "reasoner_lm_head=linear",
+    "seq_len=8",
+]
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("a bad cab; a dab of bad ad; " * 20)
+    return ["-m", "+run_modifier=GRUConcatExperiment", f"data_file_path={tmp_path / 'text.txt'}", *SMALL]
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["to train", "to list"])
+def test_a_part_that_is_named_is_looked_at_before_anything_runs(small, more, tmp_path, capsys):
+    assert main([*small, "infer_pretrained_base=False,/nowhere", *more]) == 1
+    assert "/nowhere does not exist" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_part_that_another_command_makes(small, tmp_path, capsys):
+    """It may be missing where runs are only listed. Once it is there, it is looked at like any other; runs of the same command
+    make it first."""
+    wanted = [*small, "infer_pretrained_base=True"]
+    assert main([*wanted, "--dry-run"]) == 0
+    assert main(wanted) == 1 and "train it first" in capsys.readouterr().err and not (tmp_path / "runs").exists()
+    both = [one for one in small if "max_reasoning_len" not in one]
+    assert main([*both, "max_reasoning_len=1,0", "infer_pretrained_base=True,False"]) == 0
+    assert len(list((tmp_path / "runs" / "quiet").iterdir())) == 4
+    [donor] = {str(Path(plan.values["model.parts.base"])) for plan in resolved(read(wanted))[0]}
+    wider = [one for one in small if "base_lm_hidden_dim" not in one]
+    capsys.readouterr()
+    assert main([*wider, "base_lm_hidden_dim=7", f"infer_pretrained_base={donor}"]) == 1
+    assert "does not fit" in " ".join(capsys.readouterr().err.split())
+
+
 REFUSED = {
+    "+run_modifier=ReasonerInterpreterGRURunConfig n_tokens_ahead=3": "n_tokens_ahead: must be 1",
+    "+run_modifier=QuietSTaRDiscreteRunConfig n_tokens_ahead=3": "n_tokens_ahead: must be 1",
     "+run_modifier=GRUConcatExperimnt": "did you mean GRUConcatExperiment",
     "seed=1": r"\+run_modifier: missing",
     "+run_modifier=RI_": "there is no 'RI_'",

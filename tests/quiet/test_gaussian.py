@@ -243,6 +243,28 @@ def test_a_judge_teaches_in_place_of_values():
     assert {name for name, g in only.items() if g.any()} == {"judge.weight", "judge.bias"}
 
 
+def test_a_judge_is_a_line_over_two_states():
+    """Its loss by hand. Twin: worth of the next token alone, instead of all that follow, is another one."""
+    thinker, given = small(judge=True), lesson(small(), rows=2, length=5)
+    ids, noise = given.views["main"].ids, normals(given, 3, 5).double()
+    model = thinker.model
+    hidden = model.read(ids[:, :-1], noise).hidden
+    like = model.lm_head(model.neck(hidden)).log_softmax(-1).gather(-1, ids.T[1:, :, None, None].expand(-1, -1, 3, 1))
+    misses = []
+    for text, chain, t in product(range(2), range(3), range(4)):
+        before = hidden[t - 1, text, chain] if t else torch.zeros(5).double()
+        guess = linear(torch.cat([before, hidden[t, text, chain]]), model.judge.weight, model.judge.bias)
+        misses.append((guess - like[t:, text, chain].sum()) ** 2)
+    wanted = float(torch.stack(misses).mean().detach())
+
+    def found(ahead: int | None) -> float:
+        goal = Objective(judge=True, nll=0.0, policy=0.0)
+        return loss_of(thinker, Gaussian(samples=3, ahead=ahead, objective=goal), given).total.item()
+
+    assert found(None) == pytest.approx(wanted, abs=1e-12)
+    assert found(1) != pytest.approx(wanted, abs=1e-3)
+
+
 RECIPE = {
     "model": {"tiny": {"family": "gaussian", "hidden": 8}},
     "task": {"name": "text", "length": 16},

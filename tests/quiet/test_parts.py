@@ -1,13 +1,14 @@
 """Roles that begin with what another run has learned, and parts that do not fit."""
 
 import json
+import re
 
 import pytest
 import torch
 
-from tacit.errors import TacitError
+from tacit.errors import ModelError
 from tacit.models.making import thinker_from_recipe
-from tacit.recipe import load
+from tacit.recipe import FaultyRecipe, load
 from tacit.train.session import train
 
 TEXT = "a bad cab; " * 60
@@ -27,8 +28,8 @@ def recipe(tmp_path, **model):
     return file
 
 
-def made(file):
-    loaded = load(file).recipe
+def made(file, disk: bool = True):
+    loaded = load(file, disk=disk).recipe
     return thinker_from_recipe(loaded, list(loaded.resolved_task().examples("train"))).model
 
 
@@ -59,32 +60,67 @@ def test_reasoners_come_from_plain_models(tmp_path):
     assert same(model.reasoner_head, theirs.head) and not same(model.networks["D"], theirs.networks["A"])
 
 
-@pytest.mark.parametrize(
-    ("model", "sentence"),
-    [
-        ({"parts": {"base": "{}"}, "roles": {"reasoner": 5}}, "does not fit"),
-        ({"parts": {"base": "{}"}, "head": "mlp"}, "does not fit"),
-        ({"parts": {"reasoner": "{}"}, "roles": {"join": "add", "reasoner_head": "shared"}}, "reasoner_head: shared"),
-        ({"parts": {"reasoner": "{}"}, "roles": {"thinks": False}}, "no thoughts"),
-        ({"parts": {"base": "nowhere/at/all"}}, "does not exist"),
-    ],
-)
-def test_what_does_not_fit_is_refused(tmp_path, model, sentence):
-    donor = train(recipe(tmp_path), out=tmp_path / "donor")
+REFUSED = {
+    "another width of the reasoner": ({"parts": {"base": "{}"}, "roles": {"reasoner": 5}}, "does not fit"),
+    "another width": ({"parts": {"base": "{}"}, "hidden": 7}, "does not fit"),
+    "another head": ({"parts": {"base": "{}"}, "head": "mlp"}, "does not fit"),
+    "a shared head": (
+        {"parts": {"reasoner": "{}"}, "roles": {"join": "add", "reasoner_head": "shared"}},
+        "reasoner_head: shared",
+    ),
+    "no thoughts": ({"parts": {"reasoner": "{}"}, "roles": {"thinks": False}}, "no thoughts"),
+    "no folder": ({"parts": {"base": "nowhere/at/all"}}, "does not exist|no folder"),
+    "another kind of model": ({"parts": {"base": "{}/../gru"}}, "models of family roles"),
+    "no model": ({"parts": {"base": "{}/.."}}, "holds no model"),
+}
+
+
+@pytest.fixture(scope="module")
+def donor(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("donors")
+    file = recipe(folder)
+    written = json.loads(file.read_text()) | {
+        "method": {"name": "plain"},
+        "model": {"tiny": {"family": "gru", "hidden": 4}},
+    }
+    (folder / "gru.yaml").write_text(json.dumps(written))
+    train(folder / "gru.yaml", out=folder / "gru")
+    return train(file, out=folder / "donor")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused(tmp_path, donor, case):
+    """By the recipe, before anything is trained; and where parts are taken, should the recipe not have been asked. Twin: what
+    fits is taken."""
+    model, sentence = REFUSED[case]
     model = dict(model)
     model["parts"] = {name: place.format(donor) for name, place in model["parts"].items()}
-    head = model.pop("head", "linear")
+    tiny = {name: model.pop(name) for name in ("head", "hidden") if name in model}
     file = recipe(tmp_path, **model)
     written = json.loads(file.read_text())
-    written["model"]["tiny"]["head"] = head
+    written["model"]["tiny"] |= tiny
     file.write_text(json.dumps(written))
-    with pytest.raises(TacitError, match=sentence):
-        made(file)
+    with pytest.raises(FaultyRecipe) as caught:
+        load(file)
+    [fault] = caught.value.faults
+    assert [fault.path] == [f"model.parts.{name}" for name in model["parts"]] and re.search(sentence, fault.sentence)
+    with pytest.raises(ModelError, match=sentence):
+        made(file, disk=False)
+    assert made(recipe(tmp_path, parts={"base": str(donor)}))
 
 
-def test_other_letters_are_refused(tmp_path):
-    donor = train(recipe(tmp_path), out=tmp_path / "donor")
+def test_other_letters_are_refused(tmp_path, donor):
     file = recipe(tmp_path, parts={"base": str(donor)})
     (tmp_path / "text.txt").write_text(TEXT + "zebra " * 20)
-    with pytest.raises(TacitError, match="other tokens"):
-        made(file)
+    with pytest.raises(FaultyRecipe, match="other tokens"):
+        load(file)
+    with pytest.raises(ModelError, match="other tokens"):
+        made(file, disk=False)
+
+
+def test_a_sweep_is_refused_before_its_first_run(tmp_path, donor):
+    from tacit.launch.sweep import sweep
+
+    with pytest.raises(FaultyRecipe, match="does not fit"):
+        sweep(str(recipe(tmp_path)), [f"model.parts.base=null,{donor}", "model.tiny.hidden=7"], out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

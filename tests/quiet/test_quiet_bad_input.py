@@ -35,6 +35,7 @@ REFUSED = {
     "nothing to compare with": ({"method.samples": 1}, "no other of its place"),
     "more to learn from than is drawn": ({"method.samples": 2, "method.objective.learned": 3}, "set it no higher"),
     "a penalty on what is fixed": ({"method.objective.length_penalty": 0.1}, "set variable: true"),
+    "pads of what is fixed": ({"method.counts_pads": True}, "have no pads"),
     "two ways to set a bonus": ({"method.objective.entropy": 0.1, "method.objective.entropy_target": 1}, "leave one"),
     "another model": ({"model.tiny.family": "gru"}, "model.tiny.family: roles"),
     "another method": ({"method.name": "cot"}, "method.name: quiet"),

@@ -1,4 +1,5 @@
-"""The gradient of the whole loss is what autograd finds when every thought is computed alone, with torch's modules."""
+"""The gradient of the whole loss is what autograd finds when every thought is computed alone, with torch's modules. What is
+made of the thoughts' numbers is the package's own here; test_quiet_formulas works that out by hand."""
 
 import pytest
 import torch

@@ -9,7 +9,7 @@ import torch
 from tacit.errors import DataError, TacitError
 from tacit.tasks import sources
 from tacit.tasks.sources import Raw
-from tacit.tasks.text import Text
+from tacit.tasks.text import Text, _pieces
 
 PUBLISHED = 1_115_393
 """Characters of the published text."""
@@ -114,6 +114,37 @@ def test_documents_of_the_hub(monkeypatch):
     assert Text(hub="some/set", length=4, most=2, cut="crops").pieces() == ["abcd", "efgh"]
     with pytest.raises(DataError, match=r"some/set:train:3: no text in column 'text'"):
         Text(hub="some/set", length=4, most=3).pieces()
+
+
+def test_pieces_of_the_hub_are_kept_on_disk(monkeypatch, tmp_path):
+    """Another process cuts nothing. Twins: other settings cut anew, other shares of the same pieces do not; and what lies there
+    damaged is made again."""
+    monkeypatch.setenv("TACIT_CACHE", str(tmp_path))
+    rows = [{"text": f"{number:04d}\N{SNOWMAN}\ud800" * 3} for number in range(30)]
+    fields = {"hub": "some/set", "length": 7, "cut": "crops", "shares": (0.6, 0.2, 0.2)}
+
+    def read(again: bool, **more) -> list[str]:
+        _pieces.cache_clear()  # as in another process
+        hub(monkeypatch, rows if again else [])
+        return Text(**fields | more).examples("train")
+
+    first = read(True)
+    assert len(first) == 18 and all(len(example.text) == 7 for example in first)
+    assert read(False) == first
+    assert len(read(False, shares=(0.8, 0.1, 0.1))) == 24
+    [file] = tmp_path.iterdir()
+    with pytest.raises(DataError, match="no piece of 6"):
+        read(False, length=6)
+    assert read(True, seed=1) != first
+    for other in set(tmp_path.iterdir()) - {file}:
+        other.unlink()
+    file.write_bytes(file.read_bytes()[:-30])
+    with pytest.raises(DataError, match="no piece of 7"):
+        read(False)
+    assert read(True) == first == read(False)
+    monkeypatch.setenv("TACIT_CACHE", str(file))  # where nothing can be written
+    assert read(True) == first
+    _pieces.cache_clear()
 
 
 def test_a_column_that_is_not_there(monkeypatch):

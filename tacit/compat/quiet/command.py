@@ -23,6 +23,8 @@ class Command:
     dry_run: bool = False
     runs: list[dict[str, Any]] = field(default_factory=list)
     """The options of every run, the last one changing fastest."""
+    asked: list[str] = field(default_factory=list)
+    """Options that the command line itself sets."""
     varied: list[str] = field(default_factory=list)
     """Options that differ between the runs."""
     notes: list[str] = field(default_factory=list)
@@ -44,6 +46,7 @@ def read(words: Sequence[str]) -> Command:
             _option(word, command, axes, faults)
     if not command.modifiers and not any("run_modifier" in fault for fault in faults):
         faults.append(f"+run_modifier: missing; one of {', '.join(MODIFIERS)}")
+    command.asked = list(axes)
     command.varied = [name for name, values in axes.items() if len(values) > 1]
     if command.varied and not command.sweep:
         faults.append(f"{command.varied[0]}: several values need -m")

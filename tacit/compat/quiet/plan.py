@@ -22,7 +22,6 @@ GAUSSIAN = {
     "rgrui": ("nothing", "pathwise"),
 }
 """The kinds of model with drawn states: what is drawn, and how that is learned."""
-Options = Mapping[str, Any]
 
 
 @dataclass
@@ -34,13 +33,36 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     """What the user should know, a line each."""
     faults: list[str] = field(default_factory=list)
+    unread: frozenset[str] = frozenset()
+    """Options on which nothing depended."""
+    inferred: dict[str, str] = field(default_factory=dict)
+    """Parts whose folder was not given but follows from the options."""
 
     def put(self, section: str, **values: Any) -> None:
         self.values |= {f"{section}.{name}": value for name, value in values.items()}
 
 
-def plan(options: Options, same_widths: bool) -> Plan:
+class Options(dict[str, Any]):
+    """The options of a run; they remember which of them were asked for."""
+
+    def __init__(self, options: Mapping[str, Any]):
+        super().__init__(options)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+
+def plan(options: Mapping[str, Any], same_widths: bool) -> Plan:
     """The recipe of a run; its faults are left in it."""
+    told = Options(options)
+    made = _planned(told, same_widths)
+    made.unread = frozenset(told.keys() - told.read)
+    return made
+
+
+def _planned(options: Options, same_widths: bool) -> Plan:
     made = Plan()
     kind = options["model_type"]
     _task(made, options)
@@ -56,7 +78,8 @@ def plan(options: Options, same_widths: bool) -> Plan:
     elif kind == "G":
         if "base_lm_hidden_dim" not in options:
             made.faults.append("base_lm_hidden_dim: missing; GLMRunConfig has no width of its own")
-        _plain(made, options, options.get("base_lm_hidden_dim", 32), levels=0)
+            return made
+        _plain(made, options, options["base_lm_hidden_dim"], levels=0)
     elif kind in ("T", "quietdiscreteT"):
         _transformer(made, options)
     else:
@@ -118,21 +141,16 @@ def _plain(made: Plan, options: Options, width: int, levels: int) -> None:
 def _roles(made: Plan, options: Options, same_widths: bool) -> None:
     base = options["base_lm_hidden_dim"]
     width = base if same_widths else options["reasoner_hidden_dim"] or base
-    if options["interpreter_hidden_dim"] not in (None, options["reasoner_hidden_dim"], width):
+    if not options["use_reasoner"]:
+        _plain(made, options, base, levels=5)
+        made.put("model.parts", **_parts(made, options, width, same_widths))
+        return
+    if not same_widths and options["interpreter_hidden_dim"] not in (None, width):
         made.faults.append(
             f"interpreter_hidden_dim: {options['interpreter_hidden_dim']} is another width than reasoner_hidden_dim: {width}"
         )
-    if not options["use_reasoner"]:
-        _plain(made, options, base, levels=5)
-        made.put("model.parts", **_parts(made, options, width))
-        return
-    join, mix = "concat", options["mix_interpeter_base_lm"]
-    if options["simple_lm_head"]:
-        join = {"0": "add", "1": "gate", "2": "warm_gate"}[mix]
-    elif mix != "0":
-        made.faults.append(f"mix_interpeter_base_lm: {mix} needs simple_lm_head=True")
-    if not options["use_base_lm"]:
-        join = "alone"
+    _one_ahead(made, options)
+    join = _join(made, options) if options["use_base_lm"] else "alone"
     shared = options["share_lm_head"]
     made.put("model.tiny", family="roles", hidden=base, head="linear" if options["linear_lm_head"] else "mlp")
     made.put(
@@ -147,10 +165,24 @@ def _roles(made: Plan, options: Options, same_widths: bool) -> None:
     if join == "warm_gate":
         made.put("model.tiny.roles", gate_half_life=_half_life(options))
     if options["parameter_groups"] == "1":
-        _rates(made, options, base, width)
-    if parts := _parts(made, options, width):
+        _rates(made, options, join, 4.0 * base / width)
+    if parts := _parts(made, options, width, same_widths):
         made.put("model.parts", **parts)
     _thinking(made, options)
+
+
+def _join(made: Plan, options: Options) -> str:
+    mix = options["mix_interpeter_base_lm"]
+    if options["simple_lm_head"]:
+        return {"0": "add", "1": "gate", "2": "warm_gate"}[mix]
+    if mix != "0":
+        made.faults.append(f"mix_interpeter_base_lm: {mix} needs simple_lm_head=True")
+    return "concat"
+
+
+def _one_ahead(made: Plan, options: Options) -> None:
+    if options["n_tokens_ahead"] != 1:
+        made.faults.append("n_tokens_ahead: must be 1 for thoughts that are drawn")
 
 
 def _half_life(options: Options) -> float:
@@ -164,7 +196,7 @@ def _thinking(made: Plan, options: Options) -> None:
         made.notes.append("variable_len: no effect with max_reasoning_len=0")
         variable = False
     made.put("method", name="quiet", length=length, samples=options["trice_samples"], variable=variable)
-    made.put("method", words_only=not legacy, forgets=legacy and variable)
+    made.put("method", words_only=not legacy, forgets=legacy and variable, counts_pads=legacy and variable)
     if variable and (length > CURRICULUM or (legacy and length != CURRICULUM)):
         made.put("method", starts_at=CURRICULUM, half_life=_half_life(options))
     objective = _objective(options)
@@ -177,14 +209,12 @@ def _thinking(made: Plan, options: Options) -> None:
     _without_choices(made, options)
 
 
-def _rates(made: Plan, options: Options, base: int, width: int) -> None:
+def _rates(made: Plan, options: Options, join: str, factor: float) -> None:
     """Everything but the base model and its head learns faster the narrower it is."""
-    factor = 4.0 * base / width
     own = options["weight_groups"][0]
     letters = sorted(set(options["weight_groups"]) - {own})
     patterns = [f"*.networks.{letter}.*" for letter in letters]
-    patterns += ["*.down.*"] if options["simple_lm_head"] and options["mix_interpeter_base_lm"] == "0" else []
-    patterns += ["*.gate.*"] if options["mix_interpeter_base_lm"] != "0" else []
+    patterns += {"add": ["*.down.*"], "gate": ["*.gate.*"], "warm_gate": ["*.gate.*"]}.get(join, [])
     made.put("train", lr_of=[[pattern, factor] for pattern in patterns])
 
 
@@ -192,6 +222,7 @@ def _one_network(made: Plan, options: Options) -> None:
     width = options["model_hidden_dim"]
     if not options["use_reasoner"]:
         return _plain(made, options, width, levels=0)
+    _one_ahead(made, options)
     apart = options["debug_cfg"] == "seperateInterpreter"
     if apart and options["use_base_lm"]:
         made.notes.append("debug_cfg: a separate interpreter begins afresh, as with use_base_lm=False")
@@ -249,8 +280,7 @@ def _transformer(made: Plan, options: Options) -> None:
         made.faults.append("use_residual: excludes add_surogate_loss_to_last_context_token")
     if echoes and not again:
         made.faults.append("add_surogate_loss_to_last_context_token: needs add_last_context_token=True")
-    if options["n_tokens_ahead"] != 1:
-        made.faults.append("n_tokens_ahead: must be 1 for thoughts that are drawn")
+    _one_ahead(made, options)
     if options["variable_len"]:
         made.faults.append("variable_len: thoughts of transformers have one length")
     made.put(
@@ -282,21 +312,23 @@ def _objective(options: Options) -> dict[str, Any]:
 
 
 def _without_choices(made: Plan, options: Options) -> None:
-    if options["max_reasoning_len"] == 0 or options["trice_samples"] == 1:
-        # Nothing is chosen, or nothing is there to compare it with.
+    """Where nothing is chosen, or nothing is there to compare it with, nothing is learned of choosing."""
+    alone = options["trice_samples"] == 1 and options["baseline"] in ("mean", "loo")
+    if alone and options["max_reasoning_len"]:
+        made.notes.append(
+            "trice_samples=1: a thought is compared with others of its place, so nothing is learned of thinking"
+        )
+    if alone or not options["max_reasoning_len"]:
         made.put("method", samples=1)
         made.put("method.objective", policy=0.0, learned=None)
 
 
-def _parts(made: Plan, options: Options, width: int) -> dict[str, str]:
+def _parts(made: Plan, options: Options, width: int, same_widths: bool) -> dict[str, str]:
     """Where pretrained roles come from: a folder that is given, or that of the run which the same laboratory made."""
     wanted = {
-        "infer_pretrained_base": ("base", {"max_reasoning_len": 0, "infer_pretrained_base": False}),
-        "infer_pretrained_reasoner": ("reasoner", _donor(options, width, options["reasoner_lm_head"] == "linear")),
-        "infer_pretrained_base_reasoner": (
-            "base_reasoner",
-            _donor(options, width, options["reasoner_lm_head"] == "linear"),
-        ),
+        "infer_pretrained_base": ("base", {"max_reasoning_len": 0}),
+        "infer_pretrained_reasoner": ("reasoner", _donor(options, width)),
+        "infer_pretrained_base_reasoner": ("base_reasoner", _donor(options, width)),
     }
     found: dict[str, str] = {}
     for name, (part, others) in wanted.items():
@@ -305,19 +337,19 @@ def _parts(made: Plan, options: Options, width: int) -> dict[str, str]:
         if options[name] is not True:
             found[part] = str(options[name])
             continue
-        source = plan({**options, **others}, same_widths=False)
-        found[part] = str(folder(source.values))
-        told = " ".join(f"{key}={value}" for key, value in others.items() if key != "infer_pretrained_base")
+        source = plan({**options.copy(), **dict.fromkeys(wanted, False), **others}, same_widths)
+        found[part] = made.inferred[part] = str(folder(source.values))
+        told = " ".join(f"{key}={value}" for key, value in others.items())
         made.notes.append(f"{name}: {found[part]}, made by the same command with {told}")
     if "base" in found and len(found) > 1:
         made.faults.append("infer_pretrained_base: excludes a pretrained reasoner, as in the published code")
     return found
 
 
-def _donor(options: Options, width: int, linear: bool) -> dict[str, Any]:
-    """The plain language model that a reasoner comes from."""
-    off = dict.fromkeys((name for name in options if name.startswith("infer_pretrained")), False)
-    return off | {"model_type": "G", "base_lm_hidden_dim": width, "linear_lm_head": linear}
+def _donor(options: Options, width: int) -> dict[str, Any]:
+    """The plain language model that a reasoner comes from: its head becomes the reasoner's."""
+    linear = options["reasoner_lm_head"] == "linear"
+    return {"model_type": "G", "base_lm_hidden_dim": width, "linear_lm_head": linear}
 
 
 def folder(values: Mapping[str, Any], runs: Path = Path("runs/quiet")) -> Path:

@@ -24,6 +24,11 @@ def resolved(command: Command) -> tuple[list[Plan], Loaded]:
         made = plan(options, command.same_widths)
         told = ", ".join(f"{name}={options[name]}" for name in command.varied if name != "seed")
         found = made.faults
+        made.notes += [
+            f"{name}: no effect with model_type={options['model_type']} and these options"
+            for name in command.asked
+            if name in made.unread
+        ]
         made.values["run.folder"] = str(folder(made.values))
         made.values = {name: value for name, value in made.values.items() if value is not None or name in KEPT}
         plans.append(made)
@@ -38,6 +43,7 @@ def resolved(command: Command) -> tuple[list[Plan], Loaded]:
     return plans, next(iter(judged.values()))
 
 
+PARTS = "model.parts"
 KEPT = ("train.clip", "task.path")
 """Settings for which null is a value."""
 
@@ -47,12 +53,47 @@ def _run(command: Command) -> int:
     for note in dict.fromkeys([*command.notes, *(note for made in plans for note in made.notes)]):
         print(note, file=sys.stderr)
     if command.dry_run:
+        refuse(_missing(plans, inferred=False))
         _list(command, plans, first)
         return 0
-    for group in _by_seed(plans):
+    refuse(_missing(plans, inferred=True))
+    for group in _in_order(_by_seed(plans)):
         if (code := _train(group)) != 0:
             return code
     return 0
+
+
+def _missing(plans: Sequence[Plan], inferred: bool) -> list[str]:
+    """What this machine lacks for any of the runs, but what earlier ones of them make: parts that are not there or do not
+    fit. Without `inferred`, only parts that the command names are looked at."""
+    own, judged, faults = {made.values["run.folder"] for made in plans}, set(), []
+    for made in plans:
+        skipped = {
+            f"{PARTS}.{part}"
+            for part, place in _parts(made).items()
+            if place in own or (not inferred and part in made.inferred)
+        }
+        values = {name: value for name, value in made.values.items() if name not in skipped}
+        parts = [name for name in values if name.startswith(PARTS)]
+        same = _but_seed(values)
+        if same in judged or not (parts or inferred):
+            continue
+        judged.add(same)
+        try:
+            load(BASE, values)
+        except FaultyRecipe as wrong:
+            faults += [f"{fault.path}: {fault.sentence}" for fault in wrong.faults if inferred or fault.path in parts]
+    return list(dict.fromkeys(faults))
+
+
+def _parts(made: Plan) -> dict[str, str]:
+    return {name.rpartition(".")[2]: value for name, value in made.values.items() if name.startswith(PARTS)}
+
+
+def _in_order(groups: Sequence[list[Plan]]) -> list[list[Plan]]:
+    """Runs that others take their parts from come first."""
+    own = {made.values["run.folder"] for group in groups for made in group}
+    return sorted(groups, key=lambda group: any(place in own for made in group for place in _parts(made).values()))
 
 
 def _list(command: Command, plans: Sequence[Plan], first: Loaded) -> None:

@@ -32,8 +32,9 @@ EMPTY = {LENGTH: 0, VARIABLE: False, SAMPLES: 1, POLICY: 0.0}
 """Thoughts without a token: the interpreter reads the closing mark alone."""
 GROWING = {"method.starts_at": 10, "method.half_life": 135.378}
 """Thoughts of more than ten tokens come to their length bit by bit."""
-FORGETFUL = {"method.forgets": True, "method.words_only": False}
-"""Thoughts that end themselves, as the published code drew them: every token from the state at the beginning, any token."""
+FORGETFUL = {"method.forgets": True, "method.counts_pads": True, "method.words_only": False}
+"""Thoughts that end themselves, as the published code drew them: every token from the state at the beginning, any token; and
+pads behind them counted as certain choices."""
 UNREAD = {"method.drops_last": True, "method.words_only": False}
 """Thoughts of one network, as the published code read them: without their last token, any token."""
 
