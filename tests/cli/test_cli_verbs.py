@@ -31,6 +31,9 @@ class Silent(Settings):
     def thinking(self):
         return Thinking()
 
+    def absent(self):
+        return ()
+
 
 class Sums(Settings):
     """Adds numbers."""

@@ -247,7 +247,7 @@ def test_claims_are_complete(name):
         }
         for arm in alike.values():
             begun = dict.fromkeys(claim.arms[arm].parts, ".")
-            load(claim.arms[arm].recipe, {**claim.settings(scale)[arm], **begun, "train.seed": 1})
+            load(claim.arms[arm].recipe, {**claim.settings(scale)[arm], **begun, "train.seed": 1}, disk=False)
 
 
 def test_twin_a_claim_with_a_wrong_override_would_be_noticed():
