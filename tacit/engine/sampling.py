@@ -65,7 +65,9 @@ def choose(logits: Tensor, sampling: Sampling, chance: Tensor | None) -> tuple[T
         ids = logits.argmax(-1)
         return ids, log_probability(logits, ids, 1.0) if sampling.logprobs else None
     assert chance is not None
-    scaled = logits.double() / sampling.temperature
+    scaled = logits.to(torch.double, copy=True).div_(
+        sampling.temperature
+    )  # a copy of our own, to be worked on in place
     ids = _draw(_truncate(scaled, sampling), chance)
     return ids, log_probability(logits, ids, sampling.temperature) if sampling.logprobs else None
 
@@ -90,7 +92,8 @@ def _truncate(scaled: Tensor, sampling: Sampling) -> Tensor:
 
 
 def _draw(scaled: Tensor, chance: Tensor) -> Tensor:
-    """Invert the distribution function at each row's own random number."""
-    heap = scaled.softmax(-1).cumsum(-1)
+    """Invert the distribution function at each row's own random number. `scaled` is used up: with a large vocabulary, what a
+    choice costs is the memory it touches."""
+    heap = scaled.sub_(scaled.amax(-1, keepdim=True)).exp_().cumsum_(-1)
     ids = torch.searchsorted(heap, (chance.to(heap)[:, None] * heap[:, -1:]), right=True)[:, 0]
     return ids.clamp(max=scaled.shape[-1] - 1)
