@@ -12,6 +12,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from tacit.whole import beside
+
 
 def cache_folder() -> Path:
     given = os.environ.get("TACIT_CACHE")
@@ -22,14 +24,10 @@ def cache_folder() -> Path:
 def write_kept(name: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Whole or not at all; a place that cannot be written is no reason to stop."""
     file = cache_folder() / f"{name}.npz"
-    partial = file.with_name(f"{file.stem}.{os.getpid()}.partial.npz")
-    try:
+    with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(partial, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, file)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
+        with beside(file) as partial, partial.open("wb") as out:
+            np.savez(out, **arrays)  # type: ignore[arg-type]
 
 
 def read_kept(name: str) -> dict[str, np.ndarray] | None:

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from thinkers import batch_of, nudged, prompts_of, thinker_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import tacit
@@ -14,6 +13,7 @@ from tacit.models import folder as folders
 from tacit.models import loading
 from tacit.models.adapters import merged
 from tacit.thinker import Thinker
+from tests.thinkers import batch_of, nudged, prompts_of, thinker_of
 
 KINDS = [
     {"family": "gpt2", "feedback": "mlp"},

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import re
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +14,7 @@ import yaml
 from tacit.bolt.synthesis import Synthesis
 from tacit.errors import TacitError
 from tacit.methods.bolt import Bolt
+from tacit.whole import write_whole
 
 PROMPTS = Path(__file__).parent / "prompts"
 STYLES = {
@@ -121,9 +120,7 @@ class Answered:
         """Whole or not at all."""
         file = self._file(one)
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
-        beside.write_text(json.dumps(asdict(answer), ensure_ascii=False), encoding="utf-8")
-        os.replace(beside, file)
+        write_whole(file, json.dumps(asdict(answer), ensure_ascii=False))
 
 
 @dataclass

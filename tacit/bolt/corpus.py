@@ -27,6 +27,7 @@ from tacit.chunked import chunk_pairs
 from tacit.errors import DataError, TacitError
 from tacit.methods.bolt import Bolt
 from tacit.tasks.sources import SUFFIXES, TABLES, Raw, file_rows, hub_rows, is_hub_id, text_documents
+from tacit.whole import beside, whole, write_whole
 
 DATASET, SKIPPED, WORK = "dataset.json", "skipped.jsonl", ".preparing"
 SPLITS = ("train", "warm", "corpus", "valid")
@@ -54,7 +55,7 @@ def prepare(settings: Preparation, say: Say = print) -> Path:
         told = {**about, "read": ledger.read, "skipped": ledger.reasons(), "splits": _write(ledger, settings, folder)}
     if not told["splits"]["train"]["documents"]:
         raise DataError(f"{settings.source}: no document is left of {told['read']} rows (left out: {told['skipped']})")
-    _whole(folder / DATASET, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / DATASET, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     shutil.rmtree(folder / WORK)
     parts = ", ".join(f"{name} {facts['documents']:,}" for name, facts in told["splits"].items())
     left_out = ", ".join(f"{reason} {count:,}" for reason, count in told["skipped"].items()) or "none"
@@ -181,7 +182,8 @@ def _write(ledger: Ledger, settings: Preparation, folder: Path) -> dict[str, dic
     pieces = _cutter(settings)
     budgets = {"warm": settings.warm_tokens, "corpus": settings.corpus_tokens}
     with ExitStack() as stack:
-        files = {name: stack.enter_context((folder / f"{name}.jsonl.part").open("wb")) for name in SPLITS}
+        parts = {name: stack.enter_context(beside(folder / f"{name}.jsonl")) for name in SPLITS}
+        files = {name: stack.enter_context(part.open("wb")) for name, part in parts.items()}
         for kept, homes in _dealt(ledger.documents(settings.shuffle is not None), settings):
             open_ = [name for name in homes if counts[name]["tokens"] < (budgets.get(name) or math.inf)]
             for row in pieces(kept.row):
@@ -192,12 +194,8 @@ def _write(ledger: Ledger, settings: Preparation, folder: Path) -> dict[str, dic
                     counts[name].update(documents=1, characters=len(row["text"]), bytes=len(line))
                     if settings.tokenizer is not None:
                         counts[name].update(tokens=row["tokens"])
-    for name in SPLITS:
-        (folder / f"{name}.jsonl.part").replace(folder / f"{name}.jsonl")
-    beside = folder / f"{SKIPPED}.part"
-    with beside.open("w", encoding="utf-8") as out:
+    with whole(folder / SKIPPED) as out:
         out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in ledger.skipped())
-    beside.replace(folder / SKIPPED)
     return {name: {**counts[name], "sha256": hashes[name].hexdigest()} for name in SPLITS}
 
 
@@ -248,9 +246,3 @@ def _dealt(documents: Iterator[Kept], settings: Preparation) -> Iterator[tuple[K
         training += 1
         slice_ = dealt % settings.slices
         yield kept, ("train", *(name for name in ("warm", "corpus") if slice_ in getattr(settings, name)))
-
-
-def _whole(file: Path, text: str) -> None:
-    beside = file.with_name(file.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(file)

@@ -16,6 +16,7 @@ from tacit.errors import TacitError
 from tacit.evaluate.votes import scores
 from tacit.registry import nearest
 from tacit.study.runs import SAMPLES, read_lines
+from tacit.whole import whole, write_whole
 
 TASKS = ("gsm8k", "math")
 RESULT, TABLE = "finetuned.json", "answers.csv"
@@ -57,14 +58,11 @@ def tally(place: Path) -> Path:
         }
         for name in next(iter(each.values()))
     }
-    with (place / f"{TABLE}.part").open("w", newline="", encoding="utf-8") as file:
+    with whole(place / TABLE) as file:
         writer = csv.writer(file)
         writer.writerow(("seed", "id", "sample", "extracted", "correct"))
         writer.writerows(rows)
-    (place / f"{TABLE}.part").replace(place / TABLE)
-    beside = place / f"{RESULT}.part"
-    beside.write_text(json.dumps({**told, "seeds": each}, indent=1) + "\n", encoding="utf-8")
-    beside.replace(place / RESULT)
+    write_whole(place / RESULT, json.dumps({**told, "seeds": each}, indent=1) + "\n")
     for name, one in told.items():
         print(f"{name}: {one['mean']:.3f} ± {one['stderr']:.3f}  ({len(each)} seeds)")
     return place / RESULT

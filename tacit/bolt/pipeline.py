@@ -21,12 +21,12 @@ import yaml
 from tacit.bolt import workers
 from tacit.bolt.judging import judge
 from tacit.bolt.rounds import Rounds
-from tacit.bolt.whole import write_whole
 from tacit.bolt.workers import STATISTICS, THOUGHTS
 from tacit.errors import TacitError
 from tacit.lock import alone
 from tacit.recipe import load
 from tacit.recipe.schema import Recipe
+from tacit.whole import write_whole
 
 RECIPE, METRICS, JUDGED = "recipe.yaml", "metrics.jsonl", "judged.json"
 APART = 1000

@@ -18,9 +18,9 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from tacit.bolt.whole import whole, write_whole
 from tacit.errors import DataError, TacitError
 from tacit.lock import alone
+from tacit.whole import whole, write_whole
 
 PLAN = "plan.json"
 Row = dict[str, Any]

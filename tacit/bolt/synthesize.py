@@ -20,10 +20,10 @@ from tacit.bolt.chunks import Chunking, cut
 from tacit.bolt.lines import Lines
 from tacit.bolt.shards import Shard, Shards
 from tacit.bolt.synthesis import Kind, Synthesis
-from tacit.bolt.whole import whole, write_whole
 from tacit.errors import TacitError
 from tacit.lock import alone
 from tacit.registry import nearest, resolve
+from tacit.whole import whole, write_whole
 
 KINDS = get_args(Kind)
 ANSWERS = "answers"

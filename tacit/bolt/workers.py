@@ -12,10 +12,10 @@ from tacit.bolt.numbered import numbered
 from tacit.bolt.rounds import Inference
 from tacit.bolt.shards import Shard, Shards
 from tacit.bolt.statistics import Statistics
-from tacit.bolt.whole import write_whole
 from tacit.errors import TacitError
 from tacit.lock import alone
 from tacit.recipe.schema import Recipe
+from tacit.whole import write_whole
 
 THOUGHTS, STATISTICS, SHARDS = "thoughts.jsonl", "statistics.json", "infer"
 

@@ -51,6 +51,7 @@ def make(
     from tacit.tasks import TASKS
     from tacit.tasks.base import check_split
     from tacit.tasks.formats import icot_line
+    from tacit.whole import whole
 
     check_split(split)
     cls = resolve(TASKS, task, "task")
@@ -60,13 +61,11 @@ def make(
     examples = list(_task(task, {"seed": seed, f"{split}_rows": rows}, fields or []).examples(split))
     if len(examples) < rows:
         raise TacitError(f"{task} has only {len(examples)} different questions for {split}; ask for at most so many")
-    beside = out.with_name(out.name + ".part")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with beside.open("w", encoding="utf-8", newline="\n") as file:
+    with whole(out) as file:
         for example in examples:
             line = icot_line(example) if format is Format.icot else dumps(to_row(example), ensure_ascii=False)
             file.write(line + "\n")
-    beside.replace(out)
     print(f"{rows} rows in {out}")
 
 

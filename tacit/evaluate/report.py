@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tacit.whole import whole
+
 KEYS = (
     "accuracy", "stderr", "n", "correct", "seconds", "forwards", "flops", "latents_mean", "thought_tokens_mean",
     "answer_tokens_mean", "extractor", "task", "run", "ppl", "token_accuracy", "examples_per_second", "bad_format", "cut_off",
@@ -79,9 +81,8 @@ class Report:
 
 def write_lines(file: Path, rows: Sequence[dict[str, Any]]) -> None:
     """One JSON object a line, whole or not at all."""
-    beside = file.with_name(file.name + ".part")
-    beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    beside.replace(file)
+    with whole(file) as out:
+        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def spread(counts: Sequence[int]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tacit.study.runs import Run
+from tacit.whole import write_whole
 
 FILE = "asked.json"
 Evaluate = Callable[..., Any]
@@ -20,7 +21,5 @@ def asked(run: Run, ways: Mapping[str, Mapping[str, Any]], evaluate: Evaluate) -
         if known.get(name, {}).get("options") == dict(options):
             continue
         known[name] = {"options": dict(options), "metrics": evaluate(run.folder, **options).metrics()}
-        beside = file.with_name(FILE + ".part")
-        beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-        beside.replace(file)
+        write_whole(file, json.dumps(known, indent=1) + "\n")
     return {name: known[name]["metrics"] for name in ways}

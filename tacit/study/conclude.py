@@ -7,6 +7,7 @@ from typing import Any
 from tacit.study.compare import COLUMNS, cell, compare
 from tacit.study.plot import plot_run
 from tacit.study.runs import PREFIX, Run
+from tacit.whole import write_whole
 
 TABLE, TEST = "table.md", "test.json"
 
@@ -17,9 +18,7 @@ def conclude(folders: Sequence[Path], *, say: Callable[[str], None] = print) -> 
     pictures = [picture for run in runs for picture in plot_run(run)]
     words = table(runs)
     file = runs[-1].folder / TABLE
-    beside = file.with_name(f".{TABLE}.part")
-    beside.write_text(words, encoding="utf-8")
-    beside.replace(file)
+    write_whole(file, words)
     say(words)
     say("written: " + ", ".join(map(str, [file, *pictures])))
     return file

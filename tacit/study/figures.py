@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tacit.whole import beside
+
 INK, FAINT = "#1f2933", "#cbd2d9"
 COLORS = ("#2f6fab", "#d1603d", "#4f9d69", "#8f5fa8", "#c7932b", "#5b7083")
 STYLE: dict[Any, Any] = {
@@ -43,9 +45,8 @@ def figure(file: Path, rows: int = 1, columns: int = 1, *, size: tuple[float, fl
         try:
             yield axes
             file.parent.mkdir(parents=True, exist_ok=True)
-            beside = file.with_name(f".{file.name}.part")
-            picture.savefig(beside, format="png", metadata={"Software": None})
-            beside.replace(file)
+            with beside(file) as partial:
+                picture.savefig(partial, format="png", metadata={"Software": None})
         finally:
             pyplot.close(picture)
 

@@ -13,6 +13,7 @@ from typing import Any
 from tacit.study.claim import SIZES, Claim
 from tacit.study.figures import COLORS, INK, figure, percent
 from tacit.study.rules import Verdict
+from tacit.whole import write_whole
 
 KEYS = ("claim", "source", "expected", "runs", "verdict", "interval", "scale", "seconds")
 SHOWN = ("accuracy", "stderr", "latents_mean", "thought_tokens_mean", "answer_tokens_mean", "forwards", "flops")
@@ -52,16 +53,10 @@ def write_page(page: Page, folder: Path) -> list[Path]:
         there = json.loads(file.read_text(encoding="utf-8")).get("scale")
         if there in SIZES and SIZES.index(there) > SIZES.index(page["scale"]):
             file = folder / f"{page['claim']}-{page['scale']}.json"
-    _write(file, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
+    write_whole(file, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
     words = file.with_suffix(".md")
-    _write(words, text(page, file.with_suffix(".png").name))
+    write_whole(words, text(page, file.with_suffix(".png").name))
     return [file, words, draw(page, file.with_suffix(".png"))]
-
-
-def _write(file: Path, content: str) -> None:
-    beside = file.with_name(file.name + ".part")
-    beside.write_text(content, encoding="utf-8")
-    beside.replace(file)
 
 
 def pages(folder: Path) -> Iterator[tuple[Path, Page]]:

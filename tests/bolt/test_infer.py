@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from walkers import asked, guess, joint, walker
 
 from tacit.bolt.infer import Candidate, Inferred, _take, draw, infer, weigh
 from tacit.bolt.rounds import Inference
 from tacit.methods.bolt import Marks
+from tests.bolt.walkers import asked, guess, joint, walker
 
 SHORT = Inference(samples=64, max_tokens=2, seed=1)
 

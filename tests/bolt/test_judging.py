@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from walkers import TASK, log_p
 
 from tacit.batch import Batch
 from tacit.bolt.chunks import Chunking
@@ -21,6 +20,7 @@ from tacit.models.making import make_thinker
 from tacit.models.scratch import Scratch
 from tacit.recipe.schema import Model
 from tacit.thinking import Thinking
+from tests.bolt.walkers import TASK, log_p
 
 COUNT = 500
 # What the recipe says about learning: a bound must not follow it.

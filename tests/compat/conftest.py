@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-import standins
+
+from tests.compat import standins
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,13 +2,13 @@
 not fit together is told at once."""
 
 import pytest
-from published_blocks import BLOCKS, GRPO, SFT, text
 
 from tacit.compat.adaptive.plan import REGISTRIES, plan, translate
 from tacit.compat.adaptive.variables import from_environment, from_file
 from tacit.errors import TacitError
 from tacit.recipe import load
 from tacit.recipe.sources import names
+from tests.compat.published_blocks import BLOCKS, GRPO, SFT, text
 
 OWN = ("about", "run.folder", "run.name")
 

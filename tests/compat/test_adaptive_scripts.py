@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from published_blocks import BLOCKS, SFT, text
 
 from tacit.cli import main
 from tacit.compat.adaptive import run as scripts
 from tacit.methods import METHODS
 from tacit.recipe import load
 from tacit.train.folder import RunFolder
+from tests.compat.published_blocks import BLOCKS, SFT, text
 
 ROOT = Path(__file__).parents[2]
 PLACE = "# ---- a block of options goes here ----\n"

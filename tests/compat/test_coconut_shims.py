@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny_qwen
 import yaml
 
 from tacit.compat.coconut import icot, run
@@ -16,6 +15,7 @@ from tacit.compat.coconut.keys import KEYS
 from tacit.compat.coconut.plan import judged, plan
 from tacit.errors import TacitError
 from tacit.study.runs import Run
+from tests.compat import tiny_qwen
 
 ROOT = Path(__file__).parents[2]
 ARGS = sorted((ROOT / "args").glob("*.yaml"))

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import standins
 import torch
 from safetensors.torch import load_file
 
@@ -15,6 +14,7 @@ from tacit.models.positions import grow_positions
 from tacit.recipe import load
 from tacit.recipe.schema import Model
 from tacit.thinking import Thinking
+from tests.compat import standins
 
 IDS = torch.tensor([[5, 6, 7, 8]])
 

@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-import standins
 import torch
 
 from tacit.engine.sampling import Sampling
@@ -24,6 +23,7 @@ from tacit.recipe.training import Eval
 from tacit.tasks.formats import parse_icot
 from tacit.tasks.multiplication import Multiplication
 from tacit.tasks.rows import Rows
+from tests.compat import standins
 
 LINES = [*standins.multiplication(4, 20).splitlines(), *standins.multiplication(2, 3).splitlines(), *standins.GSM8K]
 PUBLISHED = {

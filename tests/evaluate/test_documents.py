@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from thinkers import thinker_of
 
 from tacit.errors import DataError
 from tacit.evaluate.texts import evaluate_texts
 from tacit.example import Example, Template
 from tacit.methods.cot import Cot
 from tacit.recipe.training import Eval
+from tests.thinkers import thinker_of
 
 TEXTS = ["hello 3+4=7", "### hello", "7"]
 EXAMPLES = [Example(str(n), text=text) for n, text in enumerate(TEXTS)]

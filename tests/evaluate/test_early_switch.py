@@ -8,7 +8,7 @@ from tacit.evaluate.split import evaluate_split, with_latents
 from tacit.example import Template, encode
 from tacit.layout import Layout, Segment
 from tacit.tasks.gsm8k import Gsm8k
-from tests.evaluate.conftest import METHOD, SETTINGS, TASK, facts
+from tests.evaluate.small_thinker import METHOD, SETTINGS, TASK, facts
 
 
 @pytest.fixture

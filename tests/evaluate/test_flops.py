@@ -16,7 +16,7 @@ from tacit.models.tokenizers import word_tokenizer
 from tacit.models.tokens import add_tokens
 from tacit.thinker import Thinker
 from tacit.thinking import Thinking
-from tests.evaluate.conftest import METHOD, SETTINGS, TASK, make
+from tests.evaluate.small_thinker import METHOD, SETTINGS, TASK, make
 
 ONE_BY_ONE = SETTINGS.model_copy(update={"batch": 1})
 MODELS = [

@@ -15,7 +15,7 @@ from tacit.methods.cot import Cot
 from tacit.methods.icot import Icot
 from tacit.methods.removal import Removal
 from tacit.tasks.multiplication import Multiplication
-from tests.evaluate.conftest import METHOD, SETTINGS, TASK
+from tests.evaluate.small_thinker import METHOD, SETTINGS, TASK
 from tests.evaluate.test_verify import found, learned
 
 

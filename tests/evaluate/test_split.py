@@ -15,7 +15,7 @@ from tacit.evaluate.split import evaluate_split, with_latents
 from tacit.example import Example
 from tacit.layout import Layout, Segment
 from tacit.methods.cot import Cot
-from tests.evaluate.conftest import METHOD, SETTINGS, TASK
+from tests.evaluate.small_thinker import METHOD, SETTINGS, TASK
 
 SAMPLED = {"temperature": 1.0, "samples": 2}
 

@@ -12,7 +12,7 @@ from tacit.example import to_row
 from tacit.methods.cot import Cot
 from tacit.tasks.arithmetic import Arithmetic
 from tacit.thinker import Thinker
-from tests.evaluate.conftest import METHOD, TASK, facts
+from tests.evaluate.small_thinker import METHOD, TASK, facts
 
 
 def test_a_run_folder_knows_its_method_task_and_settings(folder):

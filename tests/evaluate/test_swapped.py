@@ -1,7 +1,6 @@
 """Answers with another question's thoughts: a model that uses its thoughts then gives that question's answer."""
 
 import pytest
-from conftest import METHOD, SETTINGS, TASK
 
 from tacit.engine.sampling import Sampling
 from tacit.evaluate import split
@@ -9,6 +8,7 @@ from tacit.evaluate.split import evaluate_split
 from tacit.evaluate.swapped import thoughts_of
 from tacit.example import encode
 from tacit.layout import Layout, Segment
+from tests.evaluate.small_thinker import METHOD, SETTINGS, TASK
 
 RULE = Sampling(max_tokens=SETTINGS.max_tokens)
 

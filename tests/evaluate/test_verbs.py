@@ -11,8 +11,8 @@ from tacit.cli.eval import Progress
 from tacit.evaluate import KEYS, evaluate
 from tacit.example import from_row
 from tacit.tasks.arithmetic import Arithmetic
-from tests.evaluate.conftest import TASK
-from tests.study.conftest import made_run
+from tests.evaluate.small_thinker import TASK
+from tests.study.made_run import made_run
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""How exact, in numbers: `python tests/exactness/table.py` prints the largest differences from the oracle, by family."""
+"""How exact, in numbers: `python -m tests.exactness.table` prints the largest differences from the oracle, by family."""
 
 import torch
-from tiny import FAMILIES, VOCAB, gradients, naive_loss, rows, thinker
 
 from tacit.batch import Batch
+from tests.exactness.tiny import FAMILIES, VOCAB, gradients, naive_loss, rows, thinker
 
 
 def main() -> None:

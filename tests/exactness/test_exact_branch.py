@@ -1,15 +1,14 @@
 """Forks and branches: private continuations of one past are what separate rows would be, one row for each of them."""
 
-import oracle
 import pytest
-import tiny
 import torch
-from tiny import SIZE, VOCAB, thinker, words
 
 from tacit.batch import Batch
 from tacit.engine import cache, masks, stream
 from tacit.engine.stream import open_stream
 from tacit.layout import Layout, Segment
+from tests.exactness import oracle, tiny
+from tests.exactness.tiny import SIZE, VOCAB, thinker, words
 
 SOME = ("gpt2", "llama", "mistral", "gemma3-mixed", "gru", "lstm")
 THOUGHT = 3

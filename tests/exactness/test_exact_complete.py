@@ -1,15 +1,14 @@
 """Prompts that are read together, in any number of slots, continue as each would alone: greedily, to the very token."""
 
-import oracle
 import pytest
-import tiny
 import torch
-from tiny import FAMILIES, SILENT, VOCAB, thinker, words
 
 from tacit.engine import complete as completing
 from tacit.engine import masks, prompts, stream
 from tacit.engine.sampling import Sampling
 from tacit.layout import Layout, Segment
+from tests.exactness import oracle, tiny
+from tests.exactness.tiny import FAMILIES, SILENT, VOCAB, thinker, words
 
 SOME = ("gpt2", "llama", "mistral", "gemma3-mixed", "gru")
 NEW = 7

@@ -3,11 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import oracle
 import pytest
-import tiny
 import torch
-from tiny import VOCAB, same, thinker, words
 
 from tacit import thinker as thinking_model
 from tacit.engine import masks, run
@@ -21,6 +18,8 @@ from tacit.methods.base import Lesson
 from tacit.methods.distance import Distance
 from tacit.methods.distill import Count, Distill, Stages
 from tacit.vocab import Vocab
+from tests.exactness import oracle, tiny
+from tests.exactness.tiny import VOCAB, same, thinker, words
 
 FAMILIES = ("gpt2", "gpt2-untied", "llama", "llama-tied", "mistral", "gemma3-mixed")
 NORMS = ("layer_std", "layer_l2", "std", "l2", "none")

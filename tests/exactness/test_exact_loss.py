@@ -1,15 +1,15 @@
 """A padded, cached batch gives every row the loss and the gradients that it has alone, in every family and schedule."""
 
 import pytest
-import tiny
 import torch
-from oracle import jacobi
-from tiny import FAMILIES, VOCAB, check, rows, thinker
 
 from tacit.batch import Batch
 from tacit.engine import masks, recurrent, run, stream
 from tacit.engine.cache import new_cache
 from tacit.feedback import Feedback
+from tests.exactness import tiny
+from tests.exactness.oracle import jacobi
+from tests.exactness.tiny import FAMILIES, VOCAB, check, rows, thinker
 
 SOME = ("gpt2", "llama", "mistral", "gemma3-mixed", "gru")
 SCHEDULES = ({"schedule": "cached"}, {"schedule": "recompute"}, {"schedule": "jacobi", "rounds": 4})

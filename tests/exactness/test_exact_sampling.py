@@ -1,15 +1,15 @@
 """What is sampled is what is scored; what a prompt gets is its own affair; truncation keeps exactly what it should."""
 
 import pytest
-import tiny
 import torch
-from test_exact_complete import inclined, mixed
-from tiny import SILENT, VOCAB, thinker
 
 from tacit.batch import Batch
 from tacit.engine import sampling as choosing
 from tacit.engine.complete import _Sampler
 from tacit.engine.sampling import Sampling, choose, log_probability
+from tests.exactness import tiny
+from tests.exactness.test_exact_complete import inclined, mixed
+from tests.exactness.tiny import SILENT, VOCAB, thinker
 
 SOME = ("gpt2", "llama", "mistral", "gru")
 WARM = Sampling(max_tokens=8, temperature=0.7, seed=3, thoughts=True)

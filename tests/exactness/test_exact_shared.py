@@ -1,15 +1,15 @@
 """One chain of thoughts for several stages gives the loss and the gradients of all stages as rows of their own."""
 
 import pytest
-import tiny
 import torch
-from oracle import jacobi
-from tiny import VOCAB, answer, naive_loss, question, same, thinker, words
 
 from tacit.engine import masks, run, shared
 from tacit.engine.shared import SharedBatch, shared_loss
 from tacit.errors import DataError, ModelError
 from tacit.layout import Layout, Segment
+from tests.exactness import tiny
+from tests.exactness.oracle import jacobi
+from tests.exactness.tiny import VOCAB, answer, naive_loss, question, same, thinker, words
 
 SOME = ("gpt2", "llama", "mistral", "gemma3-mixed", "gru")
 

@@ -6,10 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
-import two_processes
-from tiny import SIZE, VOCAB, rows, same, thinker
 
 from tacit import objectives
 from tacit.batch import Batch
@@ -17,6 +14,8 @@ from tacit.engine.sampling import Sampling
 from tacit.objectives import nll_and_hits, token_nll
 from tacit.thinker import Thinker
 from tacit.thinking import Thinking
+from tests.exactness import tiny, two_processes
+from tests.exactness.tiny import SIZE, VOCAB, rows, same, thinker
 
 HERE = Path(__file__).parent
 SOME = ("gpt2", "llama", "gru")
@@ -89,7 +88,7 @@ def test_a_micro_batch_without_labels_adds_nothing():
 
 
 def test_two_processes_are_one(tmp_path):
-    place = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])]), "OMP_NUM_THREADS": "1"}
+    place = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(HERE / "two_processes.py")]
     runs = [subprocess.Popen([*command, str(rank), "2", str(tmp_path)], env=place) for rank in range(2)]
     alone = {family: two_processes.learn(family, 0, 1) for family in ("gpt2", "gru")}

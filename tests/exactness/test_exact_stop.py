@@ -1,11 +1,8 @@
 """The learned stop and what stands at its end; how the learned parts begin; thoughts that are given instead of made."""
 
-import oracle
 import pytest
-import tiny
 import torch
 from pydantic import ValidationError
-from tiny import VOCAB, answer, check, question, rows, same, thinker
 
 from tacit.batch import Batch
 from tacit.engine import run
@@ -15,6 +12,8 @@ from tacit.engine.shared import SharedBatch, shared_loss
 from tacit.layout import Layout, Segment
 from tacit.thinker import Thinker
 from tacit.thinking import Thinking
+from tests.exactness import oracle, tiny
+from tests.exactness.tiny import VOCAB, answer, check, question, rows, same, thinker
 
 SOME = ("gpt2", "llama", "gru")
 CLOSED = [layout for layout in rows() if VOCAB.latent not in layout.ids or VOCAB.close in layout.ids]

@@ -1,15 +1,15 @@
 """Rows that are selected, joined and trimmed in mid-stream read on as if they had always been alone."""
 
 import pytest
-import tiny
 import torch
-from test_exact_branch import SOME, close, read_texts
-from tiny import VOCAB, thinker, words
 
 from tacit.batch import Batch
 from tacit.engine import cache, masks, stream
 from tacit.engine.stream import open_stream
 from tacit.layout import Layout, Segment
+from tests.exactness import tiny
+from tests.exactness.test_exact_branch import SOME, close, read_texts
+from tests.exactness.tiny import VOCAB, thinker, words
 
 LONG = [words(n, 120 + n) for n in (9, 6, 7)]
 SHORT = [words(n, 140 + n) for n in (3, 5)]

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import thinker
 
 from tacit.engine import complete as completing
 from tacit.engine.sampling import Sampling
@@ -12,6 +11,7 @@ from tacit.models.tokenizers import bpe_tokenizer, character_tokenizer, encode, 
 from tacit.models.tokens import add_tokens
 from tacit.thinker import Thinker
 from tacit.thinking import Thinking
+from tests.exactness.tiny import thinker
 
 TEXT = "naïve € 漢字 😀 αβγ — ok"
 ALPHABET = "abcd \n"

@@ -2,17 +2,16 @@
 
 from typing import get_args
 
-import oracle
 import pytest
-import tiny
 import torch
-from tiny import VOCAB, answer, check, naive_loss, question, rows, same, thinker, words
 
 from tacit.batch import Batch
 from tacit.engine.run import _Walk
 from tacit.feedback import Feedback, LinearFeedback
 from tacit.layout import Layout, Segment
 from tacit.thinking import Kind
+from tests.exactness import oracle, tiny
+from tests.exactness.tiny import VOCAB, answer, check, naive_loss, question, rows, same, thinker, words
 
 SOME = ("gpt2", "llama", "mistral", "gru")
 SCHEDULES = ({"schedule": "cached"}, {"schedule": "recompute"}, {"schedule": "jacobi", "rounds": 4})

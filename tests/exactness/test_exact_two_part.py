@@ -1,9 +1,7 @@
 """Attention in two parts is attention under a dense mask: states, and gradients of every parameter and of what was read."""
 
 import pytest
-import tiny
 import torch
-from tiny import SIZE, VOCAB, thinker, words
 from torch import nn
 from transformers import AttentionInterface, Gemma2Config, Gemma2ForCausalLM
 
@@ -14,6 +12,8 @@ from tacit.engine.cache import Apart
 from tacit.engine.door import open_door
 from tacit.engine.stream import open_stream
 from tacit.layout import Layout, Segment
+from tests.exactness import tiny
+from tests.exactness.tiny import SIZE, VOCAB, thinker, words
 
 FAMILIES = ("gpt2", "llama", "qwen2", "mistral")
 MORE = ("gpt2-untied", "qwen3", "gemma", "olmo2", "phi", "gpt_neox", "opt", "qwen2-mixed", "gemma3-mixed")

@@ -2,7 +2,6 @@
 
 from functools import cache
 
-import oracle
 import torch
 
 from tacit.batch import Batch
@@ -11,6 +10,7 @@ from tacit.models.scratch import Scratch, build
 from tacit.thinker import Thinker
 from tacit.thinking import Thinking
 from tacit.vocab import Vocab
+from tests.exactness import oracle
 
 VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0)
 SIZE = 24

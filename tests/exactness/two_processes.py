@@ -4,12 +4,12 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-import tiny
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from tacit.batch import Batch
+from tests.exactness import tiny
 
 STEPS = 3
 

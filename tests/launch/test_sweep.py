@@ -16,7 +16,7 @@ from tacit.launch.grid import grid
 from tacit.launch.local import Job, run_local
 from tacit.launch.sweep import sweep
 from tacit.recipe import load
-from tests.study.conftest import made_run
+from tests.study.made_run import made_run
 
 RECIPE = "mult/2x2-cot"
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from test_method_layouts import CHAIN, EXAMPLE, VOCAB
-from thinkers import thinker_of
 
 from tacit.batch import Batch
 from tacit.errors import DataError
@@ -15,6 +13,8 @@ from tacit.methods.gate import Gate
 from tacit.methods.gated import REPEATED
 from tacit.methods.icot import Icot
 from tacit.methods.removal import Removal
+from tests.methods.test_method_layouts import CHAIN, EXAMPLE, VOCAB
+from tests.thinkers import thinker_of
 
 
 def written(layout):

@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from thinkers import thinker_of
 
 import tacit
 from tacit.errors import ModelError
@@ -13,6 +12,7 @@ from tacit.models import places
 from tacit.models.loading import load_base
 from tacit.models.tokenizers import character_tokenizer, word_tokenizer
 from tacit.models.tokens import make_rows
+from tests.thinkers import thinker_of
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 import torch
-from thinkers import SMALL, batch_of, nudged, thinker_of
 
 import tacit
 from tacit.errors import ModelError
@@ -13,6 +12,7 @@ from tacit.models.making import make_thinker
 from tacit.models.scratch import Scratch
 from tacit.recipe.schema import Lora, Model
 from tacit.thinking import Thinking
+from tests.thinkers import SMALL, batch_of, nudged, thinker_of
 
 FAMILIES = [("gpt2", True), ("gpt2", False), ("llama", True), ("llama", False)]
 

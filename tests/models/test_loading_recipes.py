@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from thinkers import batch_of, nudged, thinker_of
 
 import tacit
 from tacit.errors import DataError, ModelError
@@ -14,6 +13,7 @@ from tacit.models.tokenizers import word_tokenizer
 from tacit.recipe import load
 from tacit.recipe.schema import Model
 from tacit.thinking import Thinking
+from tests.thinkers import batch_of, nudged, thinker_of
 
 ROWS = [Example("1", "What is 3 + 4?", ("<<3+4=7>>",), "7"), Example("2", text="A document.")]
 

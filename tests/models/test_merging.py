@@ -12,7 +12,6 @@ from threading import Thread
 
 import pytest
 import torch
-from thinkers import batch_of, nudged, prompts_of, thinker_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import tacit
@@ -23,6 +22,7 @@ from tacit.models.making import make_thinker
 from tacit.publish import merge, needs_tacit
 from tacit.recipe.schema import Lora, Model
 from tacit.thinking import Thinking
+from tests.thinkers import batch_of, nudged, prompts_of, thinker_of
 
 ROOT = Path(__file__).parents[2]
 THOUGHTS = {"feedback": "mlp", "gain": 0.5, "confine": True, "stop_temperature": 2.0, "max_latents": 5}

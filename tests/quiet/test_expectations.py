@@ -4,7 +4,6 @@ from itertools import product
 
 import pytest
 import torch
-from minds import Plain, lesson, small
 from torch import Tensor
 
 from tacit.methods.quiet import Quiet
@@ -14,6 +13,7 @@ from tacit.quiet.mind import Mind
 from tacit.quiet.objective import Values, chain, log_mean, losses
 from tacit.quiet.stack import Stack
 from tacit.quiet.texts import cells, stacked
+from tests.quiet.minds import Plain, lesson, small
 
 WORDS = 4
 

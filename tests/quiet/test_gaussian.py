@@ -7,8 +7,6 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from minds import LETTERS, lesson, loss_of
-from test_quiet_gradients import gradients
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import linear
@@ -28,6 +26,8 @@ from tacit.recipe import FaultyRecipe, load
 from tacit.recipe.schema import Model
 from tacit.thinking import Thinking
 from tacit.train.session import train
+from tests.quiet.minds import LETTERS, lesson, loss_of
+from tests.quiet.test_quiet_gradients import gradients
 
 KINDS = list(product(("gru", "lstm"), ("candidate", "state")))
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from minds import QUIET, Plain, lesson, small
 
 from tacit.methods.quiet import Quiet
 from tacit.quiet.mind import Mind
 from tacit.quiet.stack import Stack
 from tacit.quiet.texts import cells, chances, stacked
 from tacit.quiet.thinking import null_thought, think, understand
+from tests.quiet.minds import QUIET, Plain, lesson, small
 
 CASES = {
     "concat": {"join": "concat"},

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_quiet_star_exact import LETTERS, gradients, near
 
 import tacit
 from tacit.engine.sampling import Sampling
@@ -27,6 +26,7 @@ from tacit.quiet.lm.route import Route
 from tacit.quiet.pondering import kind_of, prior
 from tacit.recipe.schema import Lora, Model
 from tacit.thinker import Thinker
+from tests.quiet.test_quiet_star_exact import LETTERS, gradients, near
 
 FAMILIES = {"gpt2": {}, "mistral": {"window": 4}, "gru": {}}
 ROWS = [row.tolist() for row in (np.random.default_rng(0).integers(0, 6, n) for n in (7, 5))]

@@ -3,7 +3,6 @@ its gradients."""
 
 import pytest
 import torch
-from test_quiet_star_exact import LETTERS, gradients, lesson, near, thinker_of
 
 from tacit.methods.prompted import Prompted
 from tacit.quiet.lm.walk import read_text
@@ -12,6 +11,7 @@ from tacit.quiet.prompted import thinking
 from tacit.quiet.prompted.learning import act
 from tacit.quiet.prompted.prompts import in_ids
 from tacit.quiet.prompted.thinking import Thought, banned, nothing, readers, understand
+from tests.quiet.test_quiet_star_exact import LETTERS, gradients, lesson, near, thinker_of
 
 PREFACE = """
 about: for tests

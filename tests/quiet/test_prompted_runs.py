@@ -3,7 +3,6 @@
 import pytest
 import torch
 from pydantic import ValidationError
-from test_prompted_exact import PREFACE, lesson, made, preface  # noqa: F401  (a fixture)
 
 import tacit
 from tacit.errors import DataError, ModelError
@@ -15,6 +14,7 @@ from tacit.quiet.prompted.learning import OF_THOUGHTS
 from tacit.quiet.prompted.prompts import in_ids, load, names
 from tacit.study.probes.prefaces import probe_prefaces
 from tacit.vocab import CLOSE, OPEN
+from tests.quiet.test_prompted_exact import PREFACE, lesson, made, preface  # noqa: F401  (a fixture)
 
 SMALL = {"task.of.train_rows": 16, "task.of.valid_rows": 4, "task.of.test_rows": 4, "train.steps": 2, "train.batch": 4}
 SMALL |= {"model.tiny.hidden": 16, "eval.every": None, "train.warmup": 0, "method.samples": 2, "method.longest": 3}

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from mutants import mutant
 from torch import Tensor
 
 from tacit.methods.base import Lesson
 from tacit.quiet import concluding, objective
 from tacit.quiet.goal import Objective
+from tests.quiet.mutants import mutant
 
 HALF, QUARTER, EIGHTH = log(1 / 2), log(1 / 4), log(1 / 8)
 

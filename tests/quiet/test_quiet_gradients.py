@@ -3,12 +3,12 @@ made of the thoughts' numbers is the package's own here; test_quiet_formulas wor
 
 import pytest
 import torch
-from minds import Plain, lesson, loss_of, small
-from test_mind import CASES, computed, written
 
 from tacit.methods.quiet import Quiet
 from tacit.quiet.goal import Objective
 from tacit.quiet.objective import Values, losses
+from tests.quiet.minds import Plain, lesson, loss_of, small
+from tests.quiet.test_mind import CASES, computed, written
 
 OBJECTIVES = {
     "loo": {},

@@ -5,12 +5,12 @@ import json
 
 import pytest
 import torch
-from minds import QUIET, lesson, loss_of, small
 
 from tacit.methods.base import Lesson
 from tacit.methods.quiet import Quiet
 from tacit.quiet.texts import texts
 from tacit.train.session import train
+from tests.quiet.minds import QUIET, lesson, loss_of, small
 
 THINKING = ("reasoner_head.", "reasoner_level.", "networks.B.", "networks.C.")
 """Base reasoner and reasoner of ABCD, by the names of their parameters."""

@@ -5,10 +5,6 @@ import json
 
 import pytest
 import torch
-from minds import Plain, lesson, loss_of, small
-from mutants import mutant
-from test_mind import computed, written
-from test_quiet_learning import gradients
 from torch.nn.functional import linear
 
 import tacit.methods.quiet as methods
@@ -20,6 +16,10 @@ from tacit.quiet.goal import shared_out
 from tacit.quiet.objective import Values
 from tacit.quiet.texts import texts
 from tacit.train.session import train
+from tests.quiet.minds import Plain, lesson, loss_of, small
+from tests.quiet.mutants import mutant
+from tests.quiet.test_mind import computed, written
+from tests.quiet.test_quiet_learning import gradients
 
 HALVING = {"length": 2, "starts_at": 10, "half_life": 4}
 LENGTHS = {0: 10, 4: 6, 8: 4, 12: 3, 1000: 2, None: 2}

@@ -7,7 +7,6 @@ import warnings
 import pytest
 import torch
 from pydantic import ValidationError
-from test_quiet_star_exact import gradients, lesson, thinker_of
 
 import tacit
 from tacit.errors import DataError
@@ -16,6 +15,7 @@ from tacit.methods.base import Lesson
 from tacit.methods.quiet_star import QuietStar
 from tacit.quiet.texts import texts
 from tacit.thinker import Thinker
+from tests.quiet.test_quiet_star_exact import gradients, lesson, thinker_of
 
 SMALL = {"task.of.train_rows": 16, "task.of.valid_rows": 4, "task.of.test_rows": 4, "train.steps": 2, "train.batch": 4}
 SMALL |= {"model.tiny.hidden": 16, "eval.every": None, "train.warmup": 0}

@@ -7,7 +7,6 @@ from zlib import crc32
 import numpy as np
 import pytest
 import torch
-from test_quiet_star_exact import FAMILIES, alone, thinker_of
 
 from tacit.engine.sampling import Sampling, uniforms
 from tacit.errors import DataError
@@ -17,6 +16,7 @@ from tacit.layout import Layout, Segment
 from tacit.methods.base import Method
 from tacit.methods.plain import Plain
 from tacit.methods.quiet_star import QuietStar
+from tests.quiet.test_quiet_star_exact import FAMILIES, alone, thinker_of
 
 METHODS = {
     "plain": {"length": 2},

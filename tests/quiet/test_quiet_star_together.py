@@ -8,7 +8,6 @@ from zlib import crc32
 import numpy as np
 import pytest
 import torch
-from test_quiet_star_exact import drawn, fast, gradients, lesson, rows_of, slow_loss, summed_up, thinker_of
 
 from tacit.engine import masks
 from tacit.engine.sampling import Sampling
@@ -18,6 +17,7 @@ from tacit.methods.quiet_star import QuietStar
 from tacit.quiet.lm.route import Route
 from tacit.quiet.lm.walk import Drawing, read_text, reread, think
 from tacit.quiet.texts import THOUGHTS, numbers
+from tests.quiet.test_quiet_star_exact import drawn, fast, gradients, lesson, rows_of, slow_loss, summed_up, thinker_of
 
 METHODS = {
     "plain": {},

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_quiet_star_exact import LETTERS, drawn, gradients, lesson, one_thought, thinker_of
 
 import tacit
 from tacit.errors import ModelError
@@ -31,6 +30,7 @@ from tacit.study.conclude import TEST, table
 from tacit.study.runs import Run
 from tacit.thinker import Thinker
 from tacit.thinking import Thinking
+from tests.quiet.test_quiet_star_exact import LETTERS, drawn, gradients, lesson, one_thought, thinker_of
 
 THINKS = {"samples": 2, "length": 3, "join": "mix", "ahead": 2}
 

@@ -3,7 +3,6 @@ policies that learn what is best. With twins."""
 
 import pytest
 import torch
-import toys
 
 from tacit.batch import Batch
 from tacit.engine import run
@@ -17,6 +16,7 @@ from tacit.rl.actions import Actions, rows_of
 from tacit.rl.advantages import advantages
 from tacit.rl.answers import Group
 from tacit.train.optim import trainable
+from tests.rl import toys
 
 STEP = 1e-4
 PLAIN = {"scale_rewards": False, "max_tokens": 1, "group": 9}

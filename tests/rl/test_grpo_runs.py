@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-import toys
-from pairs import become_one_of_two, fork_two
 from pydantic import ValidationError
 
 from tacit.errors import DataError, TacitError
@@ -22,6 +20,8 @@ from tacit.rl import acting
 from tacit.rl.start import Start
 from tacit.train.fit import fit
 from tacit.train.step import Stepper
+from tests.pairs import become_one_of_two, fork_two
+from tests.rl import toys
 
 EXACT = 1e-11
 METHOD = {"name": "grpo", "actor": toys.DISTILL, "group": 4, "max_tokens": 2, "kl": 0.05}

@@ -4,7 +4,6 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-import toys
 
 from tacit.engine import masks, run
 from tacit.engine.shared import SharedBatch
@@ -12,6 +11,7 @@ from tacit.rl import actions, answers, loss
 from tacit.rl.acting import act
 from tacit.rl.actions import Actions
 from tacit.rl.start import Start
+from tests.rl import toys
 
 EXACT = 1e-10
 ACTORS = {"silent": toys.DISTILL, "written": toys.COT}

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import toys
 from pydantic import ValidationError
 
 from tacit.errors import DataError, TacitError
 from tacit.rl.advantages import advantages, deviation, mean
 from tacit.rl.rewards import Function, Judged, Reward, call_function, group_rewards
+from tests.rl import toys
 
 WRONG, MALFORMED = Judged(False, True, 8), Judged(False, False, 8)
 

@@ -17,7 +17,7 @@ from tacit.study.page import KEYS, pages, text
 from tacit.study.plot import plot
 from tacit.study.repro import reproduce
 from tacit.study.rules import Beats, Levels, Saves
-from tests.study.conftest import made_run
+from tests.study.made_run import made_run
 
 CLAIM = Claim(
     name="made-up",

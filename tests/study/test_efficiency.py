@@ -7,7 +7,7 @@ import yaml
 from tacit.study.efficiency import curves, draw_efficiency, examples_of
 from tacit.study.plot import plot
 from tacit.study.runs import Run, find_runs
-from tests.study.conftest import made_run
+from tests.study.made_run import made_run
 
 
 def made(folder, method, accuracy, nll=None, **recipe):

@@ -10,7 +10,7 @@ from tacit.study.compare import COLUMNS, compare
 from tacit.study.figures import figure
 from tacit.study.plot import plot, stage_starts
 from tacit.study.runs import Run, find_runs, read_lines
-from tests.study.conftest import made_run
+from tests.study.made_run import made_run
 
 PNG = b"\x89PNG\r\n"
 

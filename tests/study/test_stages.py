@@ -10,7 +10,7 @@ from tacit.study.plot import plot
 from tacit.study.runs import Run
 from tacit.study.stages import COLUMNS, by_stage, stage_name
 from tacit.study.story import has_places, has_story
-from tests.study.conftest import made_run
+from tests.study.made_run import made_run
 
 
 def internalized(folder, stages=4, places=3, method="filler"):

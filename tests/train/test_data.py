@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_runs import TEMPLATE, make_recipe, make_thinker, sums
 
 from tacit.errors import DataError
 from tacit.example import encode
 from tacit.train.data import Bucketed, Shuffled, fingerprint, lay_out, lengths, lessons, order_of
+from tests.train.small_runs import TEMPLATE, make_recipe, make_thinker, sums
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=60)
 

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from small_runs import TEMPLATE, make_recipe, make_thinker, run, same, sums, weights
 
 from tacit.example import encode
 from tacit.train.checkpoint import Position
 from tacit.train.feed import Feed
 from tacit.train.optim import learning_rate
+from tests.train.small_runs import TEMPLATE, make_recipe, make_thinker, run, same, sums, weights
 
 VANISHING = {"name": "icot", "removal": {"every": 1}}
 """One token fewer at every step."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from small_runs import make_recipe, same, weights
 
 from tacit.errors import DataError
 from tacit.example import encode
@@ -17,6 +16,7 @@ from tacit.train.checkpoint import Position
 from tacit.train.data import Pick, lay_out
 from tacit.train.feed import Feed
 from tacit.train.fit import fit
+from tests.train.small_runs import make_recipe, same, weights
 
 TASK = Layered(train_rows=40)
 METHOD = Superposition(ramp=2, gate=Gate(stages=4))

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from small_runs import make_recipe, make_thinker, run, same, weights
 
 from tacit.errors import TacitError
 from tacit.train import fit as loop
 from tacit.train.optim import forget, learning_rate, make_optimizer, parameter_groups, set_rate
+from tests.train.small_runs import make_recipe, make_thinker, run, same, weights
 
 
 def rates(**train):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from thinkers import thinker_of
 
 from tacit.batch import Batch
 from tacit.errors import DataError, ModelError, TacitError
@@ -12,6 +11,7 @@ from tacit.methods.cot import Cot
 from tacit.methods.distill import Distill
 from tacit.recipe.training import Train
 from tacit.train.packing import Packing, joined, pack, packing_of
+from tests.thinkers import thinker_of
 
 
 def documents(thinker, lengths=(10, 4, 7, 5, 2, 8)):

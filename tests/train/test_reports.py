@@ -4,11 +4,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from small_runs import make_recipe, run
 
 from tacit.errors import TacitError
 from tacit.train import console
 from tacit.train.console import Console, duration
+from tests.train.small_runs import make_recipe, run
 
 
 def test_the_line_tells_loss_speed_and_time_left():

@@ -8,9 +8,9 @@ import signal
 import time
 
 import pytest
-from small_runs import DISTILLED, make_recipe, make_thinker, run, same, weights
 
 import tacit.train.begin
+from tests.train.small_runs import DISTILLED, make_recipe, make_thinker, run, same, weights
 
 HARD = {"steps": 8, "save_every": 2, "keep": 10, "tokens_per_batch": 160, "reset_optimizer": "stage", "warmup": 2}
 """Dropout, length buckets, stages that change, the optimizer's reset with them."""

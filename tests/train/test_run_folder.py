@@ -6,7 +6,6 @@ import shutil
 import signal
 
 import pytest
-from small_runs import make_recipe, make_thinker, run, same, weights
 
 from tacit.errors import TacitError
 from tacit.recipe import load
@@ -15,6 +14,7 @@ from tacit.train import checkpoint, manifest
 from tacit.train.folder import RunFolder
 from tacit.train.step import Stepper
 from tacit.train.stopping import Interrupted
+from tests.train.small_runs import make_recipe, make_thinker, run, same, weights
 
 
 def metrics(folder):

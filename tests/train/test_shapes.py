@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_runs import TEMPLATE, make_recipe, make_thinker, same, weights
 
 from tacit.batch import Batch
 from tacit.errors import DataError
@@ -29,6 +28,7 @@ from tacit.train.fit import fit
 from tacit.train.shapes import Shaped, Shapes
 from tacit.train.step import Learner, Stepper
 from tacit.vocab import Vocab
+from tests.train.small_runs import TEMPLATE, make_recipe, make_thinker, same, weights
 
 VOCAB = Vocab(900, 901, 902, eos=0, pad=0, extra={"<pause>": 903})
 ROWS, SEED = 60, 3

@@ -1,7 +1,6 @@
 """What a run may begin with: rows that fit in every stage, and weights that mean something to its method."""
 
 import pytest
-from small_runs import TEMPLATE, make_recipe, make_thinker, run, sums
 
 from tacit.errors import DataError, ModelError
 from tacit.example import encode
@@ -9,6 +8,7 @@ from tacit.models.making import thinker_from_recipe
 from tacit.recipe import load
 from tacit.train.begin import check_positions
 from tacit.train.feed import Feed
+from tests.train.small_runs import TEMPLATE, make_recipe, make_thinker, run, sums
 
 TINY = {
     "model.tiny": {"family": "gpt2", "layers": 1, "hidden": 16, "heads": 2, "positions": 200},

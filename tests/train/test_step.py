@@ -4,8 +4,14 @@ import os
 
 import pytest
 import torch
-from pairs import become_one_of_two, fork_two
-from small_runs import (
+
+from tacit.errors import TacitError
+from tacit.example import encode
+from tacit.train.data import Pick
+from tacit.train.ranks import Ranks
+from tacit.train.step import Learner, Stepper
+from tests.pairs import become_one_of_two, fork_two
+from tests.train.small_runs import (
     DISTILLED,
     TEMPLATE,
     make_recipe,
@@ -15,12 +21,6 @@ from small_runs import (
     sums,
     weights,
 )
-
-from tacit.errors import TacitError
-from tacit.example import encode
-from tacit.train.data import Pick
-from tacit.train.ranks import Ranks
-from tacit.train.step import Learner, Stepper
 
 EXACT = 1e-12
 MIXED = {"name": "coconut", "epochs_per_stage": 0.25, "max_stage": 2, "mix": 0.5}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from pairs import become_one_of_two, fork_two
 from safetensors.torch import load_file
 
 from tacit.errors import TacitError
 from tacit.train.session import train, train_together
+from tests.pairs import become_one_of_two, fork_two
 
 TEXT = "the cat sat on the mat and the dog sat on the log; " * 60
 RECIPE = {

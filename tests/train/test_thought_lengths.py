@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from small_runs import make_recipe, run
 
 from tacit.example import encode
 from tacit.methods.coconut import Coconut
@@ -21,6 +20,7 @@ from tacit.train.data import Pick
 from tacit.train.optim import make_optimizer
 from tacit.train.ranks import Ranks
 from tacit.train.step import Learner, Stepper
+from tests.train.small_runs import make_recipe, run
 
 
 def logged(tmp_path, method, **train):

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_runs import make_recipe, make_thinker, run, same, weights
 
 from tacit.errors import TacitError
 from tacit.models.scratch import Scratch, build
@@ -13,6 +12,7 @@ from tacit.recipe.schema import Recipe
 from tacit.thinker import Thinker
 from tacit.train.optim import learn_only, make_optimizer, trainable
 from tacit.train.session import train
+from tests.train.small_runs import make_recipe, make_thinker, run, same, weights
 
 
 def recipe(*patterns: str, **train) -> Recipe:

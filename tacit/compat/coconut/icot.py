@@ -12,6 +12,7 @@ from tacit.example import Example, to_row
 from tacit.tasks.base import SPLITS, Split
 from tacit.tasks.formats import Reading, read_file
 from tacit.tasks.gsm8k import Gsm8k
+from tacit.whole import whole
 
 FILES = "ICOT_FILES"
 """Environment variable: a folder with train.txt, valid.txt and test.txt that stand in for the download."""
@@ -46,11 +47,10 @@ def rows(split: Split) -> Iterable[Example]:
 def write(file: Path, examples: Iterable[Example]) -> int:
     """A JSON list with a row a line, whole or not at all; how many rows there are."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside, count = file.with_name(f".{file.name}.part"), 0
-    with beside.open("w", encoding="utf-8") as out:
+    count = 0
+    with whole(file) as out:
         for count, example in enumerate(examples, 1):
             row = {name: value for name, value in to_row(example).items() if name != "id"}
             out.write(("[\n" if count == 1 else ",\n") + json.dumps(row, ensure_ascii=False))
         out.write("\n]\n" if count else "[]\n")
-    beside.replace(file)
     return count

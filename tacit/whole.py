@@ -9,17 +9,23 @@ from typing import TextIO
 
 
 @contextmanager
-def whole(file: Path) -> Iterator[TextIO]:
-    """A text to write. It takes the file's name when it is complete and on the disk; until then its name is nobody else's."""
+def beside(file: Path) -> Iterator[Path]:
+    """A name that is nobody else's, for a file that takes its own name when it is complete."""
     partial = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with partial.open("w", encoding="utf-8") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
+        yield partial
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[TextIO]:
+    """A text to write. It is on the disk before the file has its name."""
+    with beside(file) as partial, partial.open("w", encoding="utf-8", newline="\n") as out:
+        yield out
+        out.flush()
+        os.fsync(out.fileno())
 
 
 def write_whole(file: Path, text: str) -> None:
