@@ -118,13 +118,13 @@ class Thinking(Settings):
     """`table` scales each fed-back vector to the root mean square of the model's own embedding table."""
     source: Literal["last", "penultimate", "middle"] = "last"
     """Which hidden state is fed back: after the final norm, the input of the last layer, or the middle layer's input."""
-    window: int | None = None
+    window: int | None = Field(default=None, ge=0)
     """Let gradient through the last so many thoughts of a row only; all when unset."""
     schedule: Literal["cached", "recompute", "jacobi"] = "cached"
     """`cached` reads each column once; `recompute` re-reads from the start for every thought (the reference; works with
     gradient checkpointing); `jacobi` updates all thoughts of a span at once, `rounds` times."""
-    rounds: int = 3
-    """Rounds of the jacobi schedule; exact when there are as many as thoughts."""
+    rounds: int = Field(default=3, ge=0)
+    """Rounds of the jacobi schedule; exact when there are as many as thoughts; with 0 they are pauses."""
     confine: bool = False
     """A learned stop: behind <think> and <latent> only <latent> or </think> can come, and nowhere else."""
     stop_temperature: float = Field(default=1.0, gt=0)
@@ -133,7 +133,7 @@ class Thinking(Settings):
     """Learning when to stop changes the two output rows alone: no gradient goes from the decision into the model."""
     close: Literal["token", "token+thought"] = "token"
     """What enters the column of </think>: its embedding, or this plus one more fed-back state."""
-    max_latents: int = 64
+    max_latents: int = Field(default=64, ge=0)
     """Cap on the silent steps of one thought when the model decides itself; then </think> is forced."""
     aside: Aside | None = None
     """What is learned besides for thoughts before every token."""

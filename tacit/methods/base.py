@@ -147,6 +147,11 @@ class Method(Settings, ABC):
         """What it names and this machine does not have: a field's dotted name, and what is wrong with it."""
         return ()
 
+    def refuses(self, thinking: Thinking) -> "Iterable[str]":
+        """Why it cannot make silent steps in this way, where `train.latents` sets another order than its own: a sentence each,
+        with a remedy."""
+        return ()
+
     def check(self, encoded: Sequence[Encoded]) -> None:
         """Refuse examples that this method cannot be learned from, before training begins."""
 

@@ -4,7 +4,7 @@ their place, and how several stages of an example are learned from one chain of 
 A block is what takes the place of one step: `latents_per_step` silent steps, or as many pauses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.random import Generator
@@ -14,6 +14,7 @@ from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout
 from tacit.methods.base import Lesson, Loss, Method, Progress, answer, cue, question, stages_done, steps
+from tacit.thinking import Thinking
 from tacit.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -123,6 +124,13 @@ class Replacing(Staged):
         last = stage is None or not self.curriculum
         blocks = self.max_stage if last else min(stage or 0, self.max_stage)
         return Layout(question(ex), *vocab.thought(blocks * self.latents_per_step))
+
+    def refuses(self, thinking: Thinking) -> Iterator[str]:
+        if self.stages != "one" and thinking.schedule == "recompute":
+            yield (
+                f"stages: {self.stages} hang on one chain of silent steps, which is walked with a cache and not recomputed; set "
+                "method.stages: one, or the schedule to cached"
+            )
 
     def collate(self, rows: Sequence[dict[str, Layout]], vocab: Vocab) -> dict[str, Any]:
         if len(rows[0]) == 1:

@@ -5,7 +5,7 @@ One model is both. The teacher writes the steps; the student has silent ones in 
 before the answer, where all thinking is done, the student's states are drawn towards the teacher's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from numpy.random import Generator
@@ -121,27 +121,59 @@ class Distill(Method):
                 f"{', '.join(self._terms)}: states behind silent steps are compared, and there are none; set latents.plus: 6, "
                 "or every such weight to 0"
             )
-        if self.stop and self.latents.of(0) > self.thoughts.max_latents:
+        if self.stop and self.student == 0:
             raise ValueError(
-                f"at least {self.latents.of(0)} silent steps are learned, and the model is stopped behind "
-                f"{self.thoughts.max_latents}; set thoughts.max_latents higher"
+                "the model decides itself when to stop, and with student: 0 it does not learn to; set stop: 0, which gives the "
+                "number of silent steps, or student: 1"
+            )
+        most = (self.latents.per_step and self.latents.most) or self.latents.of(0)
+        if self.stop and most > self.thoughts.max_latents:
+            raise ValueError(
+                f"up to {most} silent steps are learned, and the model is stopped behind {self.thoughts.max_latents}; set "
+                f"thoughts.max_latents: {most}"
             )
         if self.thoughts.window is not None:
             raise ValueError(
                 f"a gradient window of {self.thoughts.window} would cut between what the student shares with the teacher and "
                 "what it does not; leave thoughts.window out"
             )
-        if self.stop and self.thoughts.schedule == "jacobi":
-            raise ValueError(
-                "silent steps that are made at once must be given, and this model decides on each; set stop: 0 and "
-                "learn_cue: false, or thoughts.schedule: cached"
-            )
+        for sentence in self.refuses(self.thoughts):
+            raise ValueError(sentence)
         return self
+
+    def refuses(self, thinking: Thinking) -> Iterator[str]:
+        if self.stop and thinking.schedule == "jacobi":
+            yield (
+                "silent steps that are made at once must be given, and this model decides on each; set stop: 0 and "
+                "learn_cue: false, or the schedule to cached"
+            )
+        if thinking.schedule == "recompute":
+            yield (
+                "student and teacher hang on one chain of silent steps, which is walked with a cache and not recomputed; set "
+                "the schedule to cached"
+            )
 
     @property
     def _terms(self) -> dict[str, float]:
         found = {"codi": self.codi, "meaned": self.meaned, "aligned": self.aligned}
         return {name: weight for name, weight in found.items() if weight}
+
+    def check(self, encoded: Sequence[Encoded]) -> None:
+        """What is compared must be there in every row."""
+        for ex in encoded:
+            self._compared(ex)
+
+    def _compared(self, ex: Encoded) -> None:
+        named = ex.id or "an example"
+        if not ex.cue:
+            raise DataError(
+                f"{named}: there are no words before the answer, where student and teacher could be compared; set template.cue"
+            )
+        if self.codi and len(ex.cue) + self.target < 0:
+            raise DataError(
+                f"method.target: {self.target} counts further back than the {len(ex.cue)} tokens before the answer of {named}; "
+                f"set at least {-len(ex.cue)}"
+            )
 
     def thinking(self) -> Thinking:
         return self.thoughts.model_copy(update={"confine": True})
@@ -150,11 +182,7 @@ class Distill(Method):
         return min(at.step // self.stages.every, self.stages.last) if self.stages else 0
 
     def layouts(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> dict[str, Layout]:
-        if not ex.cue:
-            raise DataError(
-                f"{ex.id or 'example'}: there are no words before the answer, where student and teacher could be compared; set "
-                "template.cue"
-            )
+        self._compared(ex)
         written = ex._replace(steps=ex.steps[:-1]) if self.drop_last else ex
         count, gone = self._place(len(ex.steps), stage, rng)
         rest = [] if gone is None or gone >= len(written.steps) else [steps(written, gone)]
@@ -210,16 +238,7 @@ class Distill(Method):
     def _at_target(self, student: Layout, teacher: Layout) -> "list[Place]":
         from tacit.methods.distilling import Place
 
-        at = []
-        for layout in (student, teacher):
-            start, end = layout.span("cue")
-            if end + self.target < start:
-                raise DataError(
-                    f"method.target: {self.target} counts further back than the {end - start} tokens before the answer; set "
-                    f"at most {start - end}"
-                )
-            at.append([end + self.target])
-        return [Place(*at)]
+        return [Place(*([layout.span("cue")[1] + self.target] for layout in (student, teacher)))]
 
 
 def _in_the_mean(student: Layout, teacher: Layout) -> "list[Place]":

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from tacit.models.places import is_folder_name
 from tacit.models.scratch import FAMILIES, Scratch
 from tacit.quiet.roles import Parts
@@ -37,7 +39,7 @@ def impossible(recipe: Recipe) -> Iterator[Conflict]:
         yield from _scratch(recipe.model.tiny)
     yield from _training(recipe.train)
     if recipe.method:
-        yield from _thoughts(recipe.train, recipe.thinking())
+        yield from _thoughts(recipe)
         yield from _together(recipe)
     model, train, evaluation = recipe.model, recipe.train, recipe.eval
     if train.precision == "bf16_weights" and model.dtype == "fp32":
@@ -193,14 +195,20 @@ def _training(train: Train) -> Iterator[Conflict]:
             )
 
 
-def _thoughts(train: Train, thinking: Thinking) -> Iterator[Conflict]:
-    """`thinking` is what will be done: the method's own, with what `train.latents` sets."""
+def _thoughts(recipe: Recipe) -> Iterator[Conflict]:
+    """What will be done: as the method says, in the order that `train.latents` sets."""
+    train, thinking, refused = recipe.train, recipe.thinking(), recipe.method.settings.refuses
     latents = train.latents
+    if latents.schedule is not None:
+        yield from (
+            Conflict(sentence, ("train.latents.schedule",)) for sentence in (*_own(thinking), *refused(thinking))
+        )
     if train.checkpointing and thinking.schedule != "recompute":
+        able = not [*refused(thinking.model_copy(update={"schedule": "recompute"}))]
+        other = "train.latents.schedule: recompute (same numbers; slower, but only where there are silent steps), or "
         yield Conflict(
             f"gradient checkpointing switches the model's cache off, and {thinking.schedule} silent steps need it; set "
-            "train.latents.schedule: recompute (same numbers; slower, but only where there are silent steps), or "
-            "train.checkpointing: false",
+            f"{other * able}train.checkpointing: false",
             ("train.checkpointing", "train.latents.schedule"),
         )
     if latents.schedule == "jacobi" and latents.rounds is None:
@@ -213,6 +221,14 @@ def _thoughts(train: Train, thinking: Thinking) -> Iterator[Conflict]:
             f"only jacobi goes in rounds, and the schedule is {thinking.schedule}; set train.latents.rounds: null",
             ("train.latents.rounds", "train.latents.schedule"),
         )
+
+
+def _own(thinking: Thinking) -> Iterator[str]:
+    """What the settings of thoughts themselves refuse, once the schedule is another one."""
+    try:
+        Thinking(**thinking.model_dump())
+    except ValidationError as error:
+        yield from (str(one.get("ctx", {}).get("error", one["msg"])) for one in error.errors())
 
 
 def absent(recipe: Recipe) -> Iterator[Conflict]:

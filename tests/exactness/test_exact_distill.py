@@ -429,7 +429,7 @@ def test_layers_that_the_model_does_not_have():
 
 
 def test_a_target_before_the_cue():
-    with pytest.raises(DataError, match="set at most -2"):
+    with pytest.raises(DataError, match="set at least -2"):
         lesson_of(method(target=-3), examples())
 
 

@@ -19,6 +19,9 @@ class Complete(Settings):
     def absent(self):
         return ()
 
+    def refuses(self, thinking):
+        return ()
+
 
 class Latent(Complete):
     """Thoughts as vectors."""

@@ -73,6 +73,8 @@ UNSAID = option.UNSAID | {
     "method.group": 8,
     "method.kl": 0.0,
     "method.temperature": 1.0,
+    "method.max_tokens": 256,
+    "train.schedule": "linear",
     "method.reward.shorter": 0.0,
     "method.reward.longer": 0.0,
     "method.reward.required": 1.0,
@@ -152,9 +154,9 @@ def _counts(made: "Plan", faults: list[str]) -> None:
     origin = made.origins.pop(COMPLETIONS, "")
     if completions is None:
         faults.append("TRAINING_CONFIG_OPTIONS: nothing says how many completions a step has; add batch_size_128, say")
-    elif completions % group:
+    elif group > 0 and completions % group:
         faults.append(f"{origin}: {completions} completions are no whole groups of {group}; set num_gen_16, say")
-    else:
+    elif group > 0:  # else the group itself is told
         made.put({"train.batch": completions // group}, origin)
     if made.values["train.keep"] is None:
         made.values["train.keep"] = max(1, made.values.get("train.steps", 1) // (made.values["train.save_every"] or 1))

@@ -68,7 +68,7 @@ def value_of(slot: str, text: str) -> Any:
     if slot == "COUNT":
         return int(text.removesuffix("k")) * (1000 if text.endswith("k") else 1)
     number = float(text.replace("p", "."))
-    return int(number) if number == int(number) and "e" not in text else number
+    return int(number) if number.is_integer() and "e" not in text else number
 
 
 def field(path: str) -> Callable[[Any], Fields]:

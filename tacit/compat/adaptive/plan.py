@@ -135,12 +135,23 @@ def _supervised(made: Plan, variables: Mapping[str, str]) -> None:
     silent = modes[-1:] == ["distill"]
     made.put(sft.UNSAID | (sft.UNSAID_SILENT if silent else {}), "no option")
     merged(made.chosen, made)
-    if not silent:  # what belongs to silent steps is a contradiction, and told as one
+    if silent:
+        _cap(made)
+    else:  # what belongs to silent steps is a contradiction, and told as one
         made.values = {
             path: value for path, value in made.values.items() if not path.startswith("method.") or path in sft.UNSAID
         }
     if "MODEL_PATH_OR_REPO" in variables:
         made.put({"model.path": variables["MODEL_PATH_OR_REPO"]}, "MODEL_PATH_OR_REPO")
+
+
+def _cap(made: Plan) -> None:
+    """The published code has no cap on thoughts, so that of ours is never below what is learned."""
+    cap, counts = "method.thoughts.max_latents", "method.latents.{}"
+    most = made.values[counts.format("most")]
+    learned = made.values[counts.format("plus")] if most is None else most
+    if learned > made.values[cap]:
+        made.put({cap: learned}, made.origins[counts.format("plus")])
 
 
 def _common(made: Plan, variables: Mapping[str, str], faults: list[str]) -> None:
@@ -170,7 +181,7 @@ def _micro_batch(made: Plan, variables: Mapping[str, str]) -> int | str:
     if variables["MICRO_BATCH_SIZE"] == "auto":
         return "auto"
     size = _number(variables, "MICRO_BATCH_SIZE", int)
-    return max(1, size // made.values["method.group"]) if made.kind == GRPO else size
+    return max(1, size // max(1, made.values["method.group"])) if made.kind == GRPO else size
 
 
 def _number(variables: Mapping[str, str], name: str, kind: type) -> Any:
