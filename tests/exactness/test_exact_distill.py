@@ -262,7 +262,7 @@ def test_what_is_told():
 
 def test_only_the_student_is_moved_by_a_term():
     """Without its cross-entropy nothing of the teacher is learned, and a teacher that thinks like its student is at rest."""
-    learned = method(student=0.0, teacher=0.0)
+    learned = method(student=0.0, teacher=0.0, stop=0.0, latents=Count(plus=3))
     mind = mind_of("gpt2", learned)
     lesson = lesson_of(learned, examples())
     teacher = lesson.views["twins"]

@@ -176,5 +176,5 @@ def test_the_decision_is_a_softmax_of_two_numbers_over_the_temperature():
         chances = mind.logits(state, torch.tensor([said])).softmax(-1)[0].detach()
         assert float(chances[tiny.VOCAB.latent]) == pytest.approx(1 / (1 + math.exp(-gap)), rel=1e-12)
         assert float(chances[[tiny.VOCAB.latent, tiny.VOCAB.close]].sum()) == pytest.approx(1.0)
-    written = mind.logits(state, torch.tensor([tiny.VOCAB.close])).softmax(-1)[0]
+    written = mind.logits(state, torch.tensor([tiny.VOCAB.close])).softmax(-1)[0].detach()
     assert not written[[tiny.VOCAB.latent, tiny.VOCAB.close]].any() and float(written.sum()) == pytest.approx(1.0)
