@@ -3,6 +3,7 @@
 import pytest
 
 from tacit.compat.adaptive.plan import plan, translate
+from tacit.compat.adaptive.run import main
 from tacit.errors import TacitError
 from tests.compat.published_blocks import BLOCKS
 from tests.compat.test_adaptive_options import block
@@ -45,3 +46,19 @@ def test_what_reinforcement_does_where_no_option_says_otherwise():
     assert translate({**bare, "GRPO_CONFIG_OPTIONS": "lr_1e-5/steps_60k/constant_lr"}, "grpo")[0].values[
         "train.schedule"
     ] == ("constant")
+
+
+def test_a_run_that_goes_on_keeps_its_recipe(tmp_path, capsys):
+    """Overrides are refused and not ignored; a block that is still set is told of."""
+    (tmp_path / "recipe.yaml").write_text("method.name: cot\n")
+    there = {"RESUME_PATH": str(tmp_path), "TIME_LIMIT": "1"}
+    for word in ("train.lr=1", "--tiny"):
+        assert main(["resume", "sft", "--dry-run", word], there) == 1
+        assert f"{word}: a run that goes on keeps its recipe" in capsys.readouterr().err
+    assert main(["resume", "sft", "--dry-run"], there) == 0
+    assert capsys.readouterr() == ("method.name: cot\n", "")
+    assert main(["resume", "sft", "--dry-run"], {**there, "DIR_NAME": "x", "LORA_CONFIG_OPTIONS": "r_8"}) == 0
+    assert (
+        capsys.readouterr().err
+        == "DIR_NAME, LORA_CONFIG_OPTIONS: not read, since a run that goes on keeps its recipe\n"
+    )

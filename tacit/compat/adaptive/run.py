@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tacit.compat.adaptive.plan import FOLDERS, as_file, plan
+from tacit.compat.adaptive.plan import FOLDERS, SFT, as_file, plan
 from tacit.compat.adaptive.variables import from_environment
 from tacit.compat.outcome import INTERRUPTED, exit_code
 from tacit.errors import TacitError
@@ -28,12 +28,13 @@ def main(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> i
 
     def run() -> int:
         if goes_on:
-            folder = _resume(rest[1:], environment, DRY in words)
+            folder = _resume([word for word in words if word not in (DRY, RESUME)], environment, DRY in words)
         else:
             folder = _begin(rest, environment, DRY in words, TINY in words)
         return 0 if folder is None or _finished(folder) else INTERRUPTED
 
-    return exit_code(run, f", or with scripts/resume_{(rest or ['sft'])[-1 if goes_on else 0]}.bash")
+    kinds = [word for word in rest if word in FOLDERS]
+    return exit_code(run, f", or with scripts/resume_{(kinds or [SFT])[0]}.bash")
 
 
 def _begin(words: Sequence[str], environment: Mapping[str, str], dry: bool, tiny: bool) -> Path | None:
@@ -70,7 +71,12 @@ def _shown(loaded: "Loaded", words: Sequence[str], tiny: bool) -> "Loaded":
 
 def _resume(words: Sequence[str], environment: Mapping[str, str], dry: bool) -> Path | None:
     """A run folder knows its recipe, so nothing but the place and the step is to be said."""
-    kind = words[0] if words else "sft"
+    kind, *more = words or [SFT]
+    if more:
+        raise TacitError(
+            f"{' '.join(more)}: a run that goes on keeps its recipe, so nothing can be set besides RESUME_STEP and TIME_LIMIT; "
+            f"leave it out, or begin another run with scripts/{kind}.bash"
+        )
     if not (place := environment.get("RESUME_PATH", "").strip()):
         raise TacitError(f"RESUME_PATH: is missing; name the run folder, such as RESUME_PATH={FOLDERS[kind]}/latent-6")
     file = Path(place) / "recipe.yaml"
@@ -80,6 +86,9 @@ def _resume(words: Sequence[str], environment: Mapping[str, str], dry: bool) -> 
     if step and not step.isdecimal():
         raise TacitError(f"RESUME_STEP: {step} is no step; leave it empty for the newest checkpoint")
     limit = environment.get("TIME_LIMIT", "").strip()
+    unread = sorted({*from_environment(environment)} - {"TIME_LIMIT"})
+    if unread and environment.get("RANK", "0") == "0":
+        print(f"{', '.join(unread)}: not read, since a run that goes on keeps its recipe", file=sys.stderr)
     if dry:
         print(file.read_text(encoding="utf-8"), end="")
         return None
