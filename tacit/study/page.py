@@ -5,6 +5,7 @@ The text and the picture are made from the JSON alone, so they can be made again
 
 import json
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,8 +21,16 @@ SHOWN = ("accuracy", "stderr", "latents_mean", "thought_tokens_mean", "answer_to
 Page = dict[str, Any]
 
 
-def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdict: Verdict, seconds: float) -> Page:
-    """`runs`: arm, recipe, overrides, seed and metrics of each, and what it said when it was asked in other ways."""
+def make_page(
+    claim: Claim,
+    scale: str,
+    runs: Sequence[Mapping[str, Any]],
+    verdict: Verdict,
+    seconds: float,
+    given: Mapping[str, Any] | None = None,
+) -> Page:
+    """`runs`: arm, recipe, overrides, seed and metrics of each, and what it said when it was asked in other ways. `given`: fields
+    of every recipe that whoever rebuilt the claim has set."""
     interval = {key: _finite(value) for key, value in asdict(verdict.interval).items()}
     return {
         "claim": claim.name,
@@ -37,6 +46,7 @@ def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdi
         "sentence": verdict.sentence,
         "interval": interval,
         "scale": scale,
+        "given": dict(given or {}),
         "seconds": round(seconds, 1),
     }
 
@@ -97,10 +107,19 @@ def text(page: Page, picture: str) -> str:
         "",
         f"Scale {page['scale']}; {page['seconds']:.0f} seconds of training. Again, from nothing:",
         "",
-        f"    tacit repro {page['claim']} --scale {page['scale']}",
+        "    " + " ".join(["tacit repro", page["claim"], "--scale", page["scale"], *_words(page.get("given", {}))]),
         "",
     ]
     return "\n".join(lines)
+
+
+def _words(given: Mapping[str, Any]) -> list[str]:
+    """Settings as words of a command line."""
+    return [shlex.quote(f"{path}={_word(value)}") for path, value in given.items()]
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _asked(page: Page) -> list[str]:
