@@ -15,7 +15,7 @@ from tacit.registry import resolve
 from tacit.study.claim import SIZES, Arm, Claim, Scale
 from tacit.study.claims import CLAIMS
 from tacit.study.intervals import Outcome, difference, t_quantile
-from tacit.study.page import KEYS, pages, text
+from tacit.study.page import KEYS, draw, pages, text
 from tacit.study.plot import plot
 from tacit.study.repro import reproduce
 from tacit.study.rules import Beats, Levels, Saves
@@ -342,3 +342,16 @@ def test_a_page_tells_the_numbers_that_its_claim_shows(tmp_path, trained):
     )
     assert json.loads(more.read_text())["shown"] == ["accuracy", "stderr"]
     assert more.with_suffix(".png").read_bytes() != plain.with_suffix(".png").read_bytes()
+
+
+@pytest.mark.parametrize(("arms", "shown"), [(3, 1), (5, 4), (11, 5)])
+def test_a_picture_is_never_wider_than_a_page(tmp_path, arms, shown):
+    names = [f"accuracy/{number}" for number in range(shown)]
+    runs = [
+        {"arm": f"arm {arm}", "seed": seed, "metrics": {name: (arm + seed) / 20 for name in names if name[-1] != "4"}}
+        for arm in range(arms)
+        for seed in (0, 1)
+    ]
+    page = {"claim": "c", "verdict": "match", "metric": names[0], "shown": names, "runs": runs, "scale": "cpu"}
+    header = draw(page, tmp_path / "c.png").read_bytes()[:24]
+    assert int.from_bytes(header[16:20], "big") <= 2000
