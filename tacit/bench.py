@@ -20,7 +20,7 @@ def benchmarks() -> dict[str, str]:
     for file in sorted(FOLDER.glob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         if any(isinstance(node, ast.FunctionDef) and node.name == ENTRY for node in tree.body):
-            found[file.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+            found[file.stem.replace("_", "-")] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
 
 
@@ -32,4 +32,4 @@ def run(name: str) -> list[dict[str, Any]]:
         raise TacitError(f"there is no benchmark called {name!r}{nearest(name, known)}. {where}")
     if str(FOLDER.parent) not in sys.path:
         sys.path.insert(0, str(FOLDER.parent))
-    return getattr(import_module(f"{FOLDER.name}.{name}"), ENTRY)()
+    return getattr(import_module(f"{FOLDER.name}.{name.replace('-', '_')}"), ENTRY)()

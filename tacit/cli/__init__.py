@@ -26,6 +26,7 @@ from tacit.cli.repro import repro
 from tacit.cli.show import show
 from tacit.cli.sweep import sweep
 from tacit.cli.train import train
+from tacit.cli.version import options
 from tacit.errors import TacitError
 
 VERBS = (ls, show, check, train, eval, generate, merge, sweep, repro, compare, plot, probe, gains, bench, demo)
@@ -34,7 +35,6 @@ TRACEBACK = "--traceback"
 
 app = typer.Typer(
     name="tacit",
-    help="Language models that think without writing it down.",
     epilog=f"{TRACEBACK} anywhere on the line shows where an error comes from. "
     "Exit codes: 0 done, 1 a mistake in what was asked, 2 usage, 130 interrupted.",
     no_args_is_help=True,
@@ -42,6 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.callback()(options)
 for verb in VERBS:
     app.command()(verb)
 for group in GROUPS:

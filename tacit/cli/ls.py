@@ -54,9 +54,16 @@ def listed(kind: Kind) -> Mapping[str, str]:
     if kind is Kind.bench:
         return benchmarks()
     if kind is Kind.claims:
-        return {name: resolve(CLAIMS, name, "claim").expected for name in sorted(CLAIMS)}
+        return {name: resolve(CLAIMS, name, "claim").expected for name in sorted(CLAIMS, key=_counted)}
     registry = {Kind.methods: METHODS, Kind.tasks: TASKS}[kind]
     return {name: summary(target) for name, target in sorted(registry.items())}
+
+
+def _counted(name: str) -> list[tuple[int, str]]:
+    """Sorts numbers in names by what they count: 2 before 10."""
+    import re
+
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def summary(target: Any) -> str:

@@ -38,7 +38,7 @@ class Staged(Method):
     def stage(self, at: Progress) -> int:
         if not self.curriculum:
             return self.max_stage + 1
-        return self.first_stage + stages_done(at, self.epochs_per_stage)
+        return min(self.first_stage + stages_done(at, self.epochs_per_stage), self.max_stage + 1)
 
     def drawn(self, count: int, stage: int | None, rng: Generator | None) -> int:
         """The stage that an example with `count` steps is laid out for: the one in training (None: the last), or a random

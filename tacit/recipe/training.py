@@ -100,7 +100,7 @@ class Train(Settings):
     save_every: Count | Literal["epoch"] | None = None
     """Steps between checkpoints, or epoch for one behind every pass; null saves only the final model."""
     keep: Count = 3
-    """How many checkpoints stay on disk: the newest ones, and the best."""
+    """How many checkpoints stay on disk: the newest ones, and the best of the last stage."""
     log_every: Count = 10
     """Steps between lines of metrics.jsonl."""
     time_limit: Positive | None = None
@@ -143,7 +143,8 @@ class Eval(Settings):
     choices: bool = False
     """Also say how often the right one of the answers that a question offers is the likelier one, where it offers any."""
     best_metric: str = "accuracy"
-    """Which evaluation number decides what the best checkpoint is; a minus sign before it means that less is better."""
+    """Which evaluation number decides what the best checkpoint is; a minus sign before it means that less is better. Where a
+    curriculum has stages, the best begins anew with each."""
 
     @field_validator("question")
     @classmethod

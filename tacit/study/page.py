@@ -5,6 +5,7 @@ The text and the picture are made from the JSON alone, so they can be made again
 
 import json
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,16 +13,27 @@ from typing import Any
 
 from tacit.study.claim import SIZES, Claim
 from tacit.study.figures import COLORS, INK, figure, percent
+from tacit.study.grid import draw_grid
 from tacit.study.rules import Verdict
 from tacit.whole import write_whole
 
 KEYS = ("claim", "source", "expected", "runs", "verdict", "interval", "scale", "seconds")
 SHOWN = ("accuracy", "stderr", "latents_mean", "thought_tokens_mean", "answer_tokens_mean", "forwards", "flops")
+BARS = 24
+"""So many bars can be told apart in one picture."""
 Page = dict[str, Any]
 
 
-def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdict: Verdict, seconds: float) -> Page:
-    """`runs`: arm, recipe, overrides, seed and metrics of each, and what it said when it was asked in other ways."""
+def make_page(
+    claim: Claim,
+    scale: str,
+    runs: Sequence[Mapping[str, Any]],
+    verdict: Verdict,
+    seconds: float,
+    given: Mapping[str, Any] | None = None,
+) -> Page:
+    """`runs`: arm, recipe, overrides, seed and metrics of each, and what it said when it was asked in other ways. `given`: fields
+    of every recipe that whoever rebuilt the claim has set."""
     interval = {key: _finite(value) for key, value in asdict(verdict.interval).items()}
     return {
         "claim": claim.name,
@@ -37,6 +49,7 @@ def make_page(claim: Claim, scale: str, runs: Sequence[Mapping[str, Any]], verdi
         "sentence": verdict.sentence,
         "interval": interval,
         "scale": scale,
+        "given": dict(given or {}),
         "seconds": round(seconds, 1),
     }
 
@@ -97,10 +110,19 @@ def text(page: Page, picture: str) -> str:
         "",
         f"Scale {page['scale']}; {page['seconds']:.0f} seconds of training. Again, from nothing:",
         "",
-        f"    tacit repro {page['claim']} --scale {page['scale']}",
+        "    " + " ".join(["tacit repro", page["claim"], "--scale", page["scale"], *_words(page.get("given", {}))]),
         "",
     ]
     return "\n".join(lines)
+
+
+def _words(given: Mapping[str, Any]) -> list[str]:
+    """Settings as words of a command line."""
+    return [shlex.quote(f"{path}={_word(value)}") for path, value in given.items()]
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _asked(page: Page) -> list[str]:
@@ -134,11 +156,14 @@ def by_arm(page: Page, metric: str) -> dict[str, list[float]]:
 
 def draw(page: Page, file: Path) -> Path:
     """Each arm's mean as a bar, each seed as a point; a bar for each of the numbers that the page shows, or the metric. Nats have
-    no meaningful zero: of these, means are lines, on a scale that shows their differences."""
+    no meaningful zero: of these, means are lines, on a scale that shows their differences. Too many bars become a grid."""
     shown = page.get("shown") or [page["metric"]]
     arms = list(dict.fromkeys(run["arm"] for run in page["runs"]))
     shares = all(name.partition("/")[0] in ("accuracy", "choice") for name in shown)
     nats = all(name.endswith("nll") for name in shown)
+    if len(arms) * len(shown) > BARS:
+        corner, cells = f"{_corner(page)}; mean, least and greatest of its seeds", {n: by_arm(page, n) for n in shown}
+        return draw_grid(f"{page['claim']}: {page['verdict']}", corner, cells, arms, shares, file)
     width = 0.6 if len(shown) == 1 else 0.86 / len(shown)
     with figure(file, size=(max(4.4, 1.6 + 1.1 * len(arms) * max(1, 0.5 * len(shown))), 3.8)) as axis:
         for number, name in enumerate(shown):
@@ -159,10 +184,13 @@ def draw(page: Page, file: Path) -> Path:
         if len(shown) > 1:
             axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         axis.annotate(
-            f"scale {page['scale']}, {len(page['runs'])} runs", (1, 1), xycoords="axes fraction", ha="right", va="bottom",
-            fontsize=8, color="#7b8794",
-        )  # fmt: skip
+            _corner(page), (1, 1), xycoords="axes fraction", ha="right", va="bottom", fontsize=8, color="#7b8794"
+        )
     return file
+
+
+def _corner(page: Page) -> str:
+    return f"scale {page['scale']}, {len(page['runs'])} runs"
 
 
 def _unit(shown: Sequence[str], shares: bool) -> str:

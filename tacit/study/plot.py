@@ -18,7 +18,8 @@ NAMED, MARKED = 16, 64
 
 
 def plot(place: str | Path) -> list[Path]:
-    """Every picture of a run folder, of all runs below a folder, or of the result pages in it; the files."""
+    """Every picture of a run folder, of all runs below a folder, or of the result pages in it, with their index; the files."""
+    from tacit.study.index import write_index
     from tacit.study.page import draw, pages
 
     folder = Path(place).expanduser()
@@ -29,7 +30,9 @@ def plot(place: str | Path) -> list[Path]:
         files += draw_efficiency(runs, folder / FOLDER / "examples.png")
         thinking = [run for run in runs if kinds(run)]
         files += [draw_lengths(thinking, folder / FOLDER / "lengths.png")] if len(thinking) > 1 else []
-    files += [draw(page, file.with_suffix(".png")) for file, page in pages(folder)]
+    found = list(pages(folder))
+    files += [draw(page, file.with_suffix(".png")) for file, page in found]
+    files += [write_index(folder)] if any(file.parent == folder for file, _ in found) else []
     if not files:
         raise TacitError(f"{place} holds no run with metrics.jsonl and no result page of a claim: nothing to draw")
     return files

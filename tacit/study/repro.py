@@ -9,6 +9,7 @@ from tacit.registry import resolve
 from tacit.study.asked import Evaluate, asked
 from tacit.study.claim import Claim
 from tacit.study.claims import CLAIMS
+from tacit.study.index import write_index
 from tacit.study.intervals import Outcome
 from tacit.study.page import make_page, write_page
 from tacit.study.runs import Run
@@ -88,8 +89,8 @@ def reproduce(
             ]
             outcomes += [Outcome(f"{name}, {way}", seed, found[chosen.metric]) for way, found in answers.items()]
     verdict = chosen.rule_at(scale).judge(outcomes)
-    page = make_page(chosen, scale, told, verdict, _seconds(told))
-    files = write_page(page, results)
+    page = make_page(chosen, scale, told, verdict, _seconds(told), overrides)
+    files = [*write_page(page, results), write_index(results)]
     say(f"{chosen.name}: {verdict.word}. {verdict.sentence}")
     say("written: " + ", ".join(map(str, files)))
     return files[0]

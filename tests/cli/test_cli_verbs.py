@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,18 @@ def test_ls(tacit_):
     _, out, _ = tacit_("ls", "methods")
     [line] = [line for line in out.splitlines() if line.startswith("silent ")]
     assert line.split(maxsplit=1) == ["silent", "Thinks in silence."]
+
+
+def test_numbered_names_are_listed_as_one_counts(tacit_):
+    names = [line.split()[0] for line in tacit_("ls", "claims")[1].splitlines()]
+    numbers = [name for name in names if name.startswith("quiet/") and name[6:].isdigit()]
+    assert numbers == sorted(numbers, key=lambda name: int(name[6:])) != sorted(numbers)
+
+
+def test_versions(tacit_):
+    code, out, _ = tacit_("--version")
+    assert code == 0 and out.startswith(f"tacit {tacit.__version__}, python 3.")
+    assert f"torch {version('torch')}" in out.splitlines()
 
 
 def test_ls_does_not_import_what_it_lists(tacit_, tmp_path, monkeypatch):

@@ -137,7 +137,7 @@ def test_steps_vanish_without_a_trace():
 
 
 def test_stages_start_at_whole_epochs():
-    method = Coconut(epochs_per_stage=0.1, first_stage=1)
+    method = Coconut(epochs_per_stage=0.1, first_stage=1, max_stage=9)
     assert [method.stage(Progress(0, epoch, 10)) for epoch in (0.0, 0.05, 0.1, 0.3, 0.7)] == [1, 1, 2, 4, 8]
 
 

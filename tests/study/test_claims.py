@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 
 from tacit.errors import TacitError
 from tacit.recipe import load
+from tacit.recipe.reader import read_words
 from tacit.registry import resolve
 from tacit.study.claim import SIZES, Arm, Claim, Scale
 from tacit.study.claims import CLAIMS
 from tacit.study.intervals import Outcome, difference, t_quantile
-from tacit.study.page import KEYS, pages, text
+from tacit.study.page import KEYS, draw, pages, text
 from tacit.study.plot import plot
 from tacit.study.repro import reproduce
 from tacit.study.rules import Beats, Levels, Saves
@@ -177,7 +179,39 @@ def test_a_page_is_three_files_and_the_others_follow_from_the_json(tmp_path, tra
     assert "# made-up: match" in words.read_text() and "| a | 0 | 0.9 |" in words.read_text()
     first = picture.read_bytes()
     picture.unlink()
-    assert plot(file.parent) == [picture] and picture.read_bytes() == first
+    assert plot(file.parent) == [picture, file.parent / "index.md"] and picture.read_bytes() == first
+
+
+def test_a_page_tells_the_command_that_makes_it_again(tmp_path, trained):
+    given = {"task.path": ["my texts/a.txt", "b.txt"], "run.name": "x"}
+    options = {"runs": tmp_path / "runs", "results": tmp_path / "results", "train": trained, "say": lambda _: None}
+    file = reproduce(CLAIM, "cpu", overrides=given, **options)
+    [line] = [one for one in file.with_suffix(".md").read_text().splitlines() if one.startswith("    tacit repro")]
+    assert shlex.split(line)[2:5] == ["made-up", "--scale", "cpu"]
+    layer, faults = read_words(shlex.split(line)[5:])
+    assert not faults and {path: setting.value for path, setting in layer.items()} == given
+
+
+def test_the_index_tells_verdicts_and_goals(tmp_path, trained):
+    file = rebuilt(tmp_path, trained)
+    index = file.parent / "index.md"
+    assert "| [made-up](made-up.md) | cpu | 6 | match |" in index.read_text() and "Benchmarks" not in index.read_text()
+    rows = [
+        {"name": "fast", "size": "B 8", "ratio": 0.5, "goal": 1.0, "met": True},
+        {"name": "slow", "size": "B 8", "ratio": 1.2, "goal": 1.0, "met": False},
+        {"name": "rate", "size": "B 8", "ratio": 1.2, "goal": 1.0, "met": True},
+        {"name": "told only", "size": "B 8", "ratio": 1.2},
+    ]
+    (file.parent / "bench-x.json").write_text(json.dumps(rows))
+    plot(file.parent)
+    lines = [line for line in index.read_text().splitlines() if "bench-x" in line]
+    assert [line.split("|")[5:-1] for line in lines] == [
+        [" ≤ 1 ", " met "],
+        [" ≤ 1 ", " **missed** "],
+        [" ≥ 1 ", " met "],
+    ]
+    plot(tmp_path)  # a folder further up gets no index
+    assert not (tmp_path / "index.md").exists()
 
 
 def test_scales_change_seeds_and_sizes(tmp_path, trained):
@@ -308,3 +342,16 @@ def test_a_page_tells_the_numbers_that_its_claim_shows(tmp_path, trained):
     )
     assert json.loads(more.read_text())["shown"] == ["accuracy", "stderr"]
     assert more.with_suffix(".png").read_bytes() != plain.with_suffix(".png").read_bytes()
+
+
+@pytest.mark.parametrize(("arms", "shown"), [(3, 1), (5, 4), (11, 5)])
+def test_a_picture_is_never_wider_than_a_page(tmp_path, arms, shown):
+    names = [f"accuracy/{number}" for number in range(shown)]
+    runs = [
+        {"arm": f"arm {arm}", "seed": seed, "metrics": {name: (arm + seed) / 20 for name in names if name[-1] != "4"}}
+        for arm in range(arms)
+        for seed in (0, 1)
+    ]
+    page = {"claim": "c", "verdict": "match", "metric": names[0], "shown": names, "runs": runs, "scale": "cpu"}
+    header = draw(page, tmp_path / "c.png").read_bytes()[:24]
+    assert int.from_bytes(header[16:20], "big") <= 2000

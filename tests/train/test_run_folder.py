@@ -139,14 +139,23 @@ def test_a_run_is_not_written_over(tmp_path):
 
 def test_the_newest_and_the_best_stay(tmp_path):
     scores = {2: 0.1, 4: 0.9, 6: 0.3, 8: 0.3}
-    recipe = make_recipe(steps=9, save_every=1, keep=2, eval={"every": 2})
+    recipe = make_recipe({"name": "cot"}, steps=9, save_every=1, keep=2, eval={"every": 2})
     run(tmp_path / "run", recipe, evaluate=lambda thinker, stage, step: {"accuracy": scores.get(step, 0.0)})
     assert steps_on_disk(tmp_path / "run") == [4, 8, 9]
     assert facts(tmp_path / "run")["best"] == {"step": 4, "accuracy": 0.9}
 
 
+def test_the_best_begins_anew_with_each_stage(tmp_path):
+    scores = {1: 0.9, 2: 1.0, 3: 0.5, 4: 0.6, 5: 0.1, 6: 0.4, 7: 0.3, 8: 0.2}  # stages of two steps; the last goes on
+    recipe = make_recipe(steps=9, save_every=1, keep=1, eval={"every": 1})
+    score = {"evaluate": lambda thinker, stage, step: {"accuracy": scores.get(step, 0.0)}}
+    run(tmp_path / "run", recipe, **score)
+    assert steps_on_disk(tmp_path / "run") == [7, 9]
+    assert facts(tmp_path / "run")["best"] == {"step": 7, "accuracy": 0.3}
+
+
 def test_less_can_be_better(tmp_path):
-    recipe = make_recipe(save_every=1, keep=1, eval={"every": 2, "best_metric": "-loss"})
+    recipe = make_recipe({"name": "cot"}, save_every=1, keep=1, eval={"every": 2, "best_metric": "-loss"})
     run(tmp_path / "run", recipe, evaluate=lambda thinker, stage, step: {"loss": abs(step - 2)})
     assert steps_on_disk(tmp_path / "run") == [2, 6]
 
