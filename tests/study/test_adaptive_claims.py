@@ -99,14 +99,10 @@ def test_every_bound_decides(claim):
         assert claim.rule.judge(outcomes(claim, {arm: claim.rule.ceilings[arm] + 0.01})).word != "match", arm
 
 
-@pytest.mark.parametrize(
-    ("claim", "control"), [(CLAIM, "no_cot"), (CLAIM, "pause"), (CLAIM, "no_teacher"), (WIDE, "codi_0")]
-)
-def test_a_control_that_learned_nothing_is_no_evidence(claim, control):
+def test_a_control_that_learned_nothing_is_no_evidence():
     """It stays under its ceiling, and so would any model that was not trained."""
-    broken = outcomes(claim, {f"{control}: accuracy/1": 0.1})
-    assert claim.rule.judge(broken).word == "partly"
-    bare = replace(
-        claim.rule, floors={arm: bound for arm, bound in claim.rule.floors.items() if "accuracy/1" not in arm}
-    )
+    name = "codi_0: accuracy/2"
+    broken = outcomes(WIDE, {name: 0.1})
+    assert WIDE.rule.judge(broken).word == "partly"
+    bare = replace(WIDE.rule, floors={arm: bound for arm, bound in WIDE.rule.floors.items() if arm != name})
     assert bare.judge(broken).word == "match", "the twin: ceilings alone do not see it"
