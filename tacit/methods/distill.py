@@ -149,7 +149,7 @@ class Distill(Method):
             )
         if thinking.schedule == "recompute":
             yield (
-                "student and teacher hang on one chain of silent steps, which is walked with a cache and not recomputed; set "
+                "all rows of an example hang on one chain of silent steps, which is walked with a cache and not recomputed; set "
                 "the schedule to cached"
             )
 

@@ -5,7 +5,7 @@ Where the model decides itself when to stop thinking, these choices are reinforc
 chain of silent steps: so it learns how long a question is worth thinking about (arXiv 2511.21581).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from numpy.random import Generator
@@ -124,6 +124,9 @@ class Grpo(Method):
 
     def thinking(self) -> Thinking:
         return self.actor.settings.thinking()
+
+    def refuses(self, thinking: Thinking) -> Iterable[str]:
+        return self.actor.settings.refuses(thinking)
 
     def check(self, encoded: Sequence[Encoded]) -> None:
         for ex in encoded:

@@ -33,6 +33,7 @@ def fault(recipe: str, *words: str):
             "train.latents.schedule",
             "method.stages: one",
         ),
+        ("adaptive/latent-6-by-1+rl-tiny", JACOBI, "train.latents.schedule", "this model decides on each"),
         (STOPS, ["method.latents.most=9", "method.thoughts.max_latents=8"], "method", "set thoughts.max_latents: 9"),
         (STOPS, ["method.student=0"], "method", "with student: 0 it does not learn to; set stop: 0"),
         (GIVEN, ["method.thoughts.rounds=-1"], "method.thoughts.rounds", "-1 must be at least 0"),
