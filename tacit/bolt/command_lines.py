@@ -67,7 +67,12 @@ def _run(one: Line) -> None:
             raise SystemExit(code)
         return
     running = [subprocess.Popen([sys.executable, "-m", "tacit", *one.words]) for _ in range(one.processes)]
-    codes = [process.wait() for process in running]
+    try:
+        codes = [process.wait() for process in running]
+    except KeyboardInterrupt:  # they were told too, and end what they have begun
+        for process in running:
+            process.wait()
+        raise
     # One that dies is missed by nobody: the others take its shards over.
     if all(codes):
         raise TacitError(f"all {one.processes} worker processes failed (exit codes {codes}); the reason stands above")

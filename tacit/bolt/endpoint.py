@@ -3,9 +3,10 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from threading import current_thread, main_thread
 from typing import Any
 
 import httpx2
@@ -14,6 +15,7 @@ from tacit.bolt.asking import REFUSED, Answer, Backend, OnAnswer, Request
 from tacit.bolt.secrets import masked, secret
 from tacit.bolt.synthesis import Synthesis
 from tacit.errors import TacitError
+from tacit.stopping import SIGNALS, Interrupted
 
 FIRST, LONGEST = 0.5, 120.0
 """Seconds of the first pause, and of the longest."""
@@ -44,7 +46,7 @@ class Endpoint(Backend):
     async def _all(self, requests: Sequence[Request], on_answer: OnAnswer) -> None:
         headers = {} if self.key is None else {"authorization": f"Bearer {self.key}"}
         waiting, over = iter(enumerate(requests)), asyncio.Event()
-        faults: list[TacitError] = []
+        faults: list[TacitError | Interrupted] = []
         async with httpx2.AsyncClient(headers=headers, timeout=self.settings.timeout, verify=self.trust) as client:
 
             async def take() -> None:
@@ -57,11 +59,17 @@ class Endpoint(Backend):
                         faults.append(fault)
                         over.set()
 
+            def stop() -> None:
+                faults.append(Interrupted("stopped; what was asked is answered and kept, and the same command goes on"))
+                over.set()
+
             # As many takers as may ask at once: no task and no memory for what is not under way. When one of them has to stop,
-            # nothing more is sent, but what was sent may already be paid for, so its answer is waited for and kept.
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.settings.parallel, len(requests))):
-                    group.create_task(take())
+            # or a signal comes, nothing more is sent, but what was sent may already be paid for, so its answer is waited for and
+            # kept.
+            with _first_signal(stop):
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self.settings.parallel, len(requests))):
+                        group.create_task(take())
         if faults:
             raise faults[0]
 
@@ -140,6 +148,30 @@ async def _passed(seconds: float, over: asyncio.Event) -> bool:
     with suppress(TimeoutError):
         await asyncio.wait_for(over.wait(), seconds)
     return not over.is_set()
+
+
+@contextmanager
+def _first_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """The first signal to end calls `stop`; a second does what signals do. Only the main thread may watch for them."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        put_back()
+        stop()
+
+    def put_back() -> None:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, first)
+    try:
+        yield
+    finally:
+        put_back()
 
 
 class _Pace:

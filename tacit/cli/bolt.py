@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tacit.bolt.command_lines import Mode, do, line
+from tacit.cli.stopped import told_when_stopped
 
 if TYPE_CHECKING:
     from tacit.bolt.pipeline import Pipeline
@@ -77,10 +78,11 @@ def synthesize(kind: Kind, words: Words, workers: Workers = 1, part: Part = None
     """A stronger model writes thoughts for the warm start, or its documents anew, as bolt.synthesis says."""
     from tacit.bolt.making import synthesis_lines, synthesis_part
 
-    if part is None:
-        do(synthesis_lines(kind, words, workers), mode)
-    else:
-        synthesis_part(part, kind, words)
+    with told_when_stopped():
+        if part is None:
+            do(synthesis_lines(kind, words, workers), mode)
+        else:
+            synthesis_part(part, kind, words)
 
 
 @bolt.command()

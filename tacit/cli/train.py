@@ -1,13 +1,14 @@
 """`tacit train`: a recipe becomes a run folder."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tacit.cli.arguments import Overrides, Tiny
+from tacit.cli.stopped import told_when_stopped
+from tacit.stopping import INTERRUPTED
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A name from tacit ls, or a YAML file.")]
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run folder.")]
@@ -21,8 +22,6 @@ Seeds = Annotated[
     typer.Option("--seeds", metavar="0,1,2", help="Several seeds side by side; --out has {seed} in its name."),
 ]
 Limit = Annotated[float | None, typer.Option("--time-limit", metavar="MIN", help="Minutes until it saves and stops.")]
-
-INTERRUPTED = 130
 
 
 def train(
@@ -46,10 +45,9 @@ def train(
     from tacit.train import train as run
     from tacit.train.folder import RunFolder
     from tacit.train.session import train_together
-    from tacit.train.stopping import Interrupted
 
     at = int(step) if step is not None else resume or None
-    try:
+    with told_when_stopped():
         if seeds is None:
             folders = [
                 run(words[0], words[1:], out=out, resume=at, from_run=from_run, tiny=tiny, time_limit=time_limit)
@@ -59,9 +57,6 @@ def train(
             chosen = _seeds(seeds)
             folders = _folders(words[0], out, chosen)
             train_together(words[0], given, chosen, folders, resume=at, tiny=tiny, time_limit=time_limit)
-    except Interrupted as stop:
-        print(stop, file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
     if os.environ.get("RANK", "0") == "0":
         print(*folders, sep="\n")
     if any(RunFolder(folder).manifest().get("status") != "finished" for folder in folders):

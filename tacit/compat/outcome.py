@@ -5,14 +5,11 @@ import sys
 from collections.abc import Callable
 
 from tacit.errors import TacitError
-
-INTERRUPTED = 130
+from tacit.stopping import INTERRUPTED, Interrupted
 
 
 def exit_code(run: Callable[[], int], again: str = " (or with the same command)") -> int:
     """What `run` returns; 1 behind a user's mistake, and 130 behind a run that was stopped, which goes on as `again` says."""
-    from tacit.train.stopping import Interrupted
-
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # our own sentence says what of its retries matters
     try:
         return run()

@@ -15,6 +15,7 @@ from tacit.errors import TacitError
 from tacit.example import Encoded
 from tacit.methods.base import Method, World
 from tacit.recipe.schema import Recipe
+from tacit.stopping import Interrupted, Stopping
 from tacit.thinker import Thinker
 from tacit.train import checkpoint
 from tacit.train.begin import (
@@ -37,7 +38,6 @@ from tacit.train.optim import forget, learn_only, learning_rate, make_optimizer,
 from tacit.train.random_state import random_state, restore_random, seed_all
 from tacit.train.ranks import Ranks
 from tacit.train.step import Learner, Outcome, Stepper
-from tacit.train.stopping import Interrupted, Stopping
 from tacit.train.track import Tracker, open_tracker
 
 Evaluate = Callable[[Thinker, int | None, int], dict[str, float]]

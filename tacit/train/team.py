@@ -18,13 +18,13 @@ from tacit.errors import TacitError
 from tacit.example import Encoded
 from tacit.methods.base import Method, Team
 from tacit.recipe.schema import Recipe
+from tacit.stopping import Interrupted, Stopping
 from tacit.thinker import Thinker
 from tacit.train.begin import Resume
 from tacit.train.fit import Evaluate, Loop
 from tacit.train.folder import RunFolder
 from tacit.train.ranks import Ranks
 from tacit.train.step import Prepared, add_up, numbers
-from tacit.train.stopping import Interrupted, Stopping
 
 
 class Member(NamedTuple):

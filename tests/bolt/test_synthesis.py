@@ -376,3 +376,27 @@ def test_a_killed_worker_costs_nothing_twice(corpus, server, tmp_path):
     assert len(rows(log)) > before >= 20
     assert len(paid) - len({*paid}) <= settings.parallel
     assert found == rows(synthesized("latent_thoughts", corpus, tmp_path / "whole", settings))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_asked_when_a_signal_comes_is_answered_and_kept(server, tmp_path, number):
+    one = server()
+    texts = [f"SLOWLY {n}." for n in range(60)]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "warm.jsonl").write_text("".join(json.dumps({"id": text, "text": text}) + "\n" for text in texts))
+    settings = {"backend": "endpoint", "url": one.url, "key": "null", "model": "m", "parallel": 6, "shard": 30}
+    words = ["bolt.corpus.source=none", f"bolt.corpus.folder={folder}"]
+    words += [*(f"bolt.synthesis.{name}={value}" for name, value in settings.items())]
+    command = [sys.executable, "-m", "tacit", "bolt", "synthesize", "latent_thoughts", "bolt/smoke", *words]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while len(one.asked) < 9 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    told = process.communicate(timeout=60)[1]
+    asked, answers = len(one.asked), list((folder / "answers").glob("*/*.json"))
+    assert (process.returncode, len(answers)) == (130, asked) and asked < 60
+    assert "stopped; what was asked is answered and kept" in told and "Traceback" not in told
+    assert not list(folder.rglob("*.claim"))
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert max(one.asked.values()) == 1 and len(one.asked) == len(texts)

@@ -9,11 +9,11 @@ import pytest
 
 from tacit.errors import TacitError
 from tacit.recipe import load
+from tacit.stopping import Interrupted
 from tacit.thinker import Thinker
 from tacit.train import checkpoint, manifest
 from tacit.train.folder import RunFolder
 from tacit.train.step import Stepper
-from tacit.train.stopping import Interrupted
 from tests.train.small_runs import make_recipe, make_thinker, run, same, weights
 
 

@@ -7,10 +7,12 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130
+"""The exit code of a command that a signal has ended."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended training. Everything is saved, and `tacit train … --resume` goes on."""
+    """A signal ended what can go on later: nothing is lost, and the sentence says how."""
 
 
 class Stopping:
