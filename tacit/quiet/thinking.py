@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tacit.quiet.going import Going
 from tacit.quiet.mind import Mind, Trunk
 
 
@@ -130,14 +131,15 @@ class _Log:
         self.read[..., 0] = tokens
         self.rows: Tensor | None = None
         self.live: Tensor | None = None
+        self.going = Going(M)
 
     def keep(self, tokens: Tensor) -> Tensor | None:
         """Which of the rows at hand go on: those whose last token was no mark. Models side by side keep as many rows as the
-        one with the most; the others' surplus is computed and not counted. None when all have ended."""
+        one with the most; the others' surplus is computed and not counted. None when all are known to have ended."""
         on = tokens != self.mind.mark
         if self.live is not None:
             on = on & self.live
-        most = int(on.sum(1).max())
+        most = self.going.at_most(on)
         if not most:
             return None
         kept = (~on).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]

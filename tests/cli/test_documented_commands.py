@@ -92,5 +92,14 @@ def test_twin_a_mistake_would_be_noticed(line):
         check(line)
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "log.md"], ids=lambda page: page.name)
+def test_links_and_paths_lead_somewhere(page):
+    words = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)", words) if not link.startswith("http")]
+    paths = re.findall(r"`((?:tacit|tests|docs|benchmarks|scripts)/[\w/.-]+)`", words)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert missing + [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_there_are_lines_to_check():
     assert len(documented()) > 120

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tacit.methods.quiet import Quiet
+from tacit.quiet import going
 from tacit.quiet.mind import Mind
 from tacit.quiet.stack import Stack
 from tacit.quiet.texts import cells, chances, stacked
@@ -55,6 +56,43 @@ def test_every_thought_alone(case):
 def test_every_thought_of_any_length_alone(case):
     """Each token is chosen from a state that has read all tokens before it."""
     agrees(case, variable=True)
+
+
+@torch.no_grad()
+def drawn():
+    """Thoughts of up to nine tokens, some of which end at once and some never."""
+    thinker = small()
+    method = Quiet(length=9, samples=4, variable=True, words_only=False)
+    thoughts = computed(thinker, method, lesson(thinker, rows=4, length=6))[1]
+    assert {1, 9} <= set(thoughts.chosen.flatten().tolist())
+    return thoughts
+
+
+def same(one, other) -> bool:
+    close = zip(one[1:7], other[1:7])
+    return torch.equal(one.read, other.read) and all(torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in close)
+
+
+@pytest.mark.parametrize("late", [1, 2, 99])
+def test_news_of_what_goes_on_may_come_late(late, monkeypatch):
+    """As it does from a device that is not waited for: by so many tokens, or never."""
+    asked = []
+
+    def send(number):
+        asked.append(int(number))
+        place = len(asked)
+        return going.Sent(number, lambda: len(asked) >= place + late)
+
+    wanted = drawn()
+    monkeypatch.setattr(going, "send", send)
+    assert same(drawn(), wanted)
+    assert len(asked) == 8 and asked[-1] < asked[0]
+
+
+def test_twin_news_that_are_too_small_would_be_noticed(monkeypatch):
+    wanted = drawn()
+    monkeypatch.setattr(going, "send", lambda number: going.Sent(number - 1, lambda: True))
+    assert not same(drawn(), wanted)
 
 
 @torch.no_grad()
