@@ -35,6 +35,9 @@ class Silent(Settings):
     def absent(self):
         return ()
 
+    def refuses(self, thinking):
+        return ()
+
 
 class Sums(Settings):
     """Adds numbers."""
