@@ -239,11 +239,11 @@ class Stepper:
     def _shrink(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         smaller = (self.micro + 1) // 2
-        remedies = (
-            "set train.checkpointing: true with train.latents.schedule: recompute, a shorter text or a smaller model"
-        )
         if self.micro == 1:
-            raise TacitError(f"memory ran out on a single example; {remedies}")
+            recomputed = self.learner.thinker.thinking.model_copy(update={"schedule": "recompute"})
+            able = not [*self.learner.method.refuses(recomputed)]
+            less = "train.checkpointing: true with train.latents.schedule: recompute, " * able
+            raise TacitError(f"memory ran out on a single example; set {less}train.max_length or a smaller model")
         if self.train.micro_batch != "auto":
             raise TacitError(
                 f"memory ran out with train.micro_batch: {self.micro}; set {smaller}, or auto (the same numbers, slower)"

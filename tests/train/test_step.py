@@ -150,10 +150,13 @@ def test_a_fixed_size_that_does_not_fit_is_refused(tmp_path, monkeypatch):
         run(tmp_path / "run", make_recipe(micro_batch=8))
 
 
-def test_one_row_that_does_not_fit_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("method", "able"), [(None, True), (DISTILLED, False)])
+def test_one_row_that_does_not_fit_is_refused(tmp_path, monkeypatch, method, able):
+    """With remedies that this method takes."""
     fail_above(monkeypatch, 0, ERRORS[0])
-    with pytest.raises(TacitError, match="memory ran out on a single example"):
-        run(tmp_path / "run", make_recipe())
+    with pytest.raises(TacitError, match="memory ran out on a single example; set .*train.max_length") as caught:
+        run(tmp_path / "run", make_recipe(method))
+    assert ("recompute" in str(caught.value)) is able
 
 
 def test_other_errors_are_not_taken_for_missing_memory(tmp_path, monkeypatch):
