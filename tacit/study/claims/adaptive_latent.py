@@ -1,15 +1,26 @@
 """Chains of table look-ups can be thought silently where the same model, writing its steps, is the teacher; and what comparing
 states with the teacher's adds where a written step takes several tokens."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from tacit.study.claim import Arm, Claim, Scale
 from tacit.study.rules import Levels
 
 BY_LENGTH = tuple(f"accuracy/{length}" for length in range(1, 6))
 LATENTS = tuple(f"latents/{length}" for length in range(1, 6))
-SWAPPED = {"swapped": {"swap": True}}
-FORCED = {f"K={count}": {"latents": count} for count in range(7)} | SWAPPED
-"""How a model that thinks is asked besides: with so many silent steps, and with those of another question."""
-TWELVE = {f"K={count}": {"latents": count} for count in (0, 3, 6, 9)} | SWAPPED
+
+
+def forced(counts: Iterable[int], tokens: int = 1) -> dict[str, dict[str, Any]]:
+    """How a model that thinks is asked besides: with so many silent steps, and with those of another question. It must answer
+    at once: `tokens` are those of an answer, so that none is left for steps that it would rather write."""
+    ways = {f"K={count}": {"latents": count} for count in counts} | {"swapped": {"swap": True}}
+    return {name: {**way, "max_tokens": tokens} for name, way in ways.items()}
+
+
+FORCED, TWELVE = forced(range(7)), forced((0, 3, 6, 9))
+ANNOUNCED = forced(range(7), tokens=2)
+"""Of a model that stops itself: it also writes the colon before its answer."""
 SCALES = {
     "smoke": Scale(
         {
@@ -52,7 +63,7 @@ CLAIM = Claim(
         "silent": Arm("adaptive/latent-6-tiny", asked=FORCED),
         "no_cot": Arm("adaptive/no_cot_sft-tiny", {"train.steps": 5000}),
         "written": Arm("adaptive/cot_sft-tiny"),
-        "learned_stop": Arm("adaptive/latent-6-by-1-tiny", asked=FORCED),
+        "learned_stop": Arm("adaptive/latent-6-by-1-tiny", asked=ANNOUNCED),
         "meaned": Arm("adaptive/meaned-tiny", asked=FORCED),
         "meaned_and_codi": Arm("adaptive/meaned+codi-tiny", seeds=ONCE, asked=FORCED),
         "first_layer": Arm("adaptive/codi+intermediate-tiny", seeds=ONCE, asked=FORCED),

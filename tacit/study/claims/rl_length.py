@@ -1,10 +1,10 @@
 """A model that learned to think once for every operation learns by reinforcement that once less is enough."""
 
 from tacit.study.claim import Arm, Claim, Scale
-from tacit.study.claims.adaptive_latent import BY_LENGTH, FORCED, LATENTS
+from tacit.study.claims.adaptive_latent import ANNOUNCED, BY_LENGTH, LATENTS
 from tacit.study.rules import Saves
 
-COUNTS = {way: options for way, options in FORCED.items() if "latents" in options}
+COUNTS = {way: options for way, options in ANNOUNCED.items() if "latents" in options}
 """Two steps fewer than operations cost everything at the start; one fewer costs nothing or much, as the seed has it."""
 NEEDED = 2.910
 """Operations in a chain of the test split less one, on average: with one silent step fewer than that, answers are guesses."""
