@@ -35,6 +35,15 @@ class Staged(Method):
     mix: float = Field(default=0.0, ge=0.0, le=1.0)
     """Probability that an example is laid out for a random stage between 0 and its own number of steps."""
 
+    @model_validator(mode="after")
+    def _none_is_written(self) -> "Staged":
+        if not self.curriculum and self.mix:
+            raise ValueError(
+                f"curriculum: false never writes a step, and mix: {self.mix} lays examples out with some of them; set mix: 0, "
+                "or curriculum: true"
+            )
+        return self
+
     def stage(self, at: Progress) -> int:
         if not self.curriculum:
             return self.max_stage + 1
@@ -92,7 +101,29 @@ class Replacing(Staged):
                 f"stages: {self.stages} shares thoughts, and with latents_per_step: 0 there are none; set stages: one, or "
                 "latents_per_step: 1"
             )
+        if self.stages != "one" and not self.curriculum:
+            raise ValueError(
+                f"curriculum: false never writes a step, and stages: {self.stages} learns from rows with some of them; set "
+                f"stages: one, or curriculum: true and first_stage: {self.max_stage + 1}, which begins with the last stage"
+            )
+        if self.stages != "one":
+            self._one_chain(self.thinking())
         return self
+
+    def _one_chain(self, thinking: Thinking) -> None:
+        """Refuse silent steps that rows which part at different thoughts cannot share."""
+        if thinking.window is not None:
+            raise ValueError(
+                f"a gradient window of {thinking.window} counts from the last thought of a row, and stages: {self.stages} end "
+                "in different places of one chain; leave thoughts.window out, or set stages: one"
+            )
+        if thinking.close != "token":
+            raise ValueError(
+                f"thoughts.close: {thinking.close} feeds one more thought into </think>, and with stages: {self.stages} each "
+                "stage has its </think> behind another thought of one chain; set thoughts.close: token, or stages: one"
+            )
+        for sentence in self.refuses(thinking):
+            raise ValueError(sentence)
 
     def blocks(self, count: int, stage: int) -> int:
         """How many blocks an example with `count` steps has: one for each stage passed, even where steps run out before."""
