@@ -242,8 +242,8 @@ def only_given(thinking: Thinking) -> None:
     tokens."""
     if thinking.confine:
         raise ValueError(
-            "thoughts.confine lets the model decide when to stop, and rows of this method say how many silent steps there are, so "
-            "it is never learned; leave it out, or take method distill with stop: 1"
+            "thoughts.confine lets the model decide when to stop, and rows of this method say how many silent steps there are, "
+            "so it is never learned; leave it out, or take method distill with stop: 1"
         )
     if thinking.aside is not None:
         raise ValueError(

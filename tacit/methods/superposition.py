@@ -89,9 +89,9 @@ class Superposition(Method):
         for ex in encoded:
             if ex.graph is not None and ex.graph.hops > self.max_stage:
                 raise DataError(
-                    f"{ex.id or 'an example'} has {ex.graph.hops} hops, and max_stage: {self.max_stage} is the last stage, in which "
-                    f"graphs of at most {self.max_stage} hops are answered: its answer would never be learned; set max_stage: "
-                    f"{ex.graph.hops} (and gate.stages, if there is a gate), or leave such graphs out"
+                    f"{ex.id or 'an example'} has {ex.graph.hops} hops, and max_stage: {self.max_stage} is the last stage, in "
+                    f"which graphs of at most {self.max_stage} hops are answered: its answer would never be learned; set "
+                    f"max_stage: {ex.graph.hops} (and gate.stages, if there is a gate), or leave such graphs out"
                 )
 
     def thinking(self) -> Thinking:

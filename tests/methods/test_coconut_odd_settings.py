@@ -78,7 +78,7 @@ def test_a_superposition_that_cannot_be():
         Superposition(ramp=2)
     with pytest.raises(ValidationError, match="no row of this method has one"):
         Superposition(thoughts=Thinking(close="token+thought"))
-    with pytest.raises(ValidationError, match="gate.chunk: double takes written steps away"):
+    with pytest.raises(ValidationError, match="chunk: double takes written steps away"):
         Superposition(gate=Gate(stages=4, chunk="double"))
 
 
