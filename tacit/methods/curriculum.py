@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tacit.thinker import Thinker
 
 
+MOST = 100_000
+"""Silent steps of a row: more than any model has positions for."""
+
+
 class Staged(Method):
     """When steps go. Abstract: it does not know what comes in their place."""
 
@@ -88,6 +92,15 @@ class Replacing(Staged):
     """Which stages of an example a step learns from. one: the stage in training. mix: also one of those before it, drawn at
     random. all: also all of those before it. Stages of one example share one chain of thoughts, so further ones cost only
     what is written behind it."""
+
+    @model_validator(mode="after")
+    def _a_thought_of_some_length(self) -> "Replacing":
+        if (count := self.max_stage * self.latents_per_step) > MOST:
+            raise ValueError(
+                f"{self.latents_per_step} silent steps in the place of each of {self.max_stage} written ones are {count} in a "
+                f"row, and {MOST} are the most; set max_stage or latents_per_step lower"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_mix(self) -> "Replacing":

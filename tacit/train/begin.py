@@ -50,6 +50,22 @@ def check_positions(feed: Feed, limit: int | None) -> None:
                     f"{limit} positions (0 to {limit - 1}). Shorten or drop such rows (train.max_length), use fewer silent "
                     "steps, or build the model with more positions (model.tiny.positions)"
                 )
+    _check_prompts(feed, limit, [index for index in longest if most is None or sizes[index] <= most])
+
+
+def _check_prompts(feed: Feed, limit: int, longest: Sequence[int]) -> None:
+    """Refuse questions that could not be asked when training is over: their silent steps are those of the last stage, which
+    training itself may never reach."""
+    for index in longest:
+        asked = feed.method.prompt(feed.encoded[index], feed.vocab)
+        end = max(asked.positions, default=-1)
+        if end + 1 >= limit and end >= 0:
+            raise DataError(
+                f"{feed.encoded[index].id or 'an example'} is asked in {end + 1} positions when training is over, "
+                f"{asked.ids.count(feed.vocab.latent)} of them silent steps, and this model has {limit}, so nothing can follow. "
+                "Shorten or drop such rows (train.max_length), use fewer silent steps (fewer stages, or fewer for each), or "
+                "build the model with more positions (model.tiny.positions)"
+            )
 
 
 def finished(folder: RunFolder, steps: int) -> bool:
