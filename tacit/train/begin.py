@@ -68,6 +68,20 @@ def _check_prompts(feed: Feed, limit: int, longest: Sequence[int]) -> None:
             )
 
 
+def asked_beyond(feed: Feed) -> str | None:
+    """What to say where training ends before the last stage: the model will be asked with more silent steps than it met."""
+    if feed.method.pacing() is not None:
+        return None
+    ex = max(feed.encoded, key=lambda ex: len(ex.steps))
+    met, asked = (feed.method.prompt(ex, feed.vocab, stage).ids.count(feed.vocab.latent) for stage in (feed.last, None))
+    if met >= asked:
+        return None
+    return (
+        f"training ends in stage {feed.last}, with {met} silent steps, and the model is asked as after its last stage, with "
+        f"{asked}; train longer, or ask with eval.latents: {met}"
+    )
+
+
 def finished(folder: RunFolder, steps: int) -> bool:
     """Whether nothing is left to do."""
     facts = folder.manifest()

@@ -41,3 +41,14 @@ def test_more_silent_steps_than_any_model_has_positions(kind):
     with pytest.raises(ValidationError, match="100000 are the most"):
         kind(latents_per_step=10**9)
     kind(latents_per_step=0, max_stage=10**9)
+
+
+def test_training_that_ends_before_its_last_stage_says_so(tmp_path, capsys):
+    """Twins: training that comes to its end, and questions asked with what was learned."""
+    short = {"method.max_stage": 3, "method.epochs_per_stage": 1, "method.first_stage": 1}
+    told = "training ends in stage 1, with 1 silent steps, and the model is asked as after its last stage, with 3"
+    for number, (more, said) in enumerate(
+        [({}, True), ({"eval.latents": 1}, False), ({"method.first_stage": 3}, False)]
+    ):
+        run(tmp_path / str(number), "arithmetic/coconut-tiny", **short | more)
+        assert (told in capsys.readouterr().err) == said
