@@ -18,7 +18,7 @@ from tacit.evaluate.reading import read
 from tacit.evaluate.report import Report
 from tacit.evaluate.swapped import thoughts_of
 from tacit.example import Example, Template, encode
-from tacit.layout import Layout
+from tacit.layout import Layout, Segment
 from tacit.tasks import TASKS
 from tacit.tasks.base import Task
 
@@ -107,15 +107,19 @@ def task_name(task: Task) -> str:
     return next((name for name, target in TASKS.items() if target in known), cls.__name__)
 
 
+def _counted(segment: Segment, count: int, vocab) -> Segment:
+    """A thought without marks with so many silent steps. What another number of them should name, nothing says."""
+    if segment.name != "thought" or len(segment.ids) == count:
+        return segment
+    changed = segment._replace(ids=(*segment.ids[:1], vocab.latent)[:1] * count)
+    return changed if segment.labels is None else changed._replace(learn=0.0, labels=None)
+
+
 def with_latents(prompt: Layout, count: int, vocab) -> Layout:
     """The prompt with `count` silent steps in its thought, whatever its method would take."""
     names = [segment.name for segment in prompt.segments]
     if "thought" in names and "open" not in names:  # silent steps without marks around them
-        changed = [
-            segment._replace(ids=(*segment.ids[:1], vocab.latent)[:1] * count) if segment.name == "thought" else segment
-            for segment in prompt.segments
-        ]
-        return Layout(*changed)
+        return Layout(*[_counted(segment, count, vocab) for segment in prompt.segments])
     before: list = []
     rest = list(prompt.segments)
     while rest and rest[0].name != "open":

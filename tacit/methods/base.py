@@ -232,8 +232,24 @@ class Method(Settings, ABC):
 
 
 def stages_done(at: Progress, epochs: float) -> int:
-    """Whole stages of so many epochs behind us. Epochs are fractions of steps, so .3 / .1 must count as three."""
-    return int(at.epoch / epochs + 1e-9)
+    """Whole stages of so many epochs behind us. Epochs are fractions of steps, so .3 / .1 must count as three; and a stage may
+    be so short that the quotient is no number any more."""
+    return int(min(at.epoch / epochs + 1e-9, 1e15))
+
+
+def only_given(thinking: Thinking) -> None:
+    """Refuse what a method would never teach whose silent steps all stand in its rows: when to stop, and thoughts before
+    tokens."""
+    if thinking.confine:
+        raise ValueError(
+            "thoughts.confine lets the model decide when to stop, and rows of this method say how many silent steps there are, "
+            "so it is never learned; leave it out, or take method distill with stop: 1"
+        )
+    if thinking.aside is not None:
+        raise ValueError(
+            "thoughts.aside is what methods that think before every token learn, and this one would leave it as it began; "
+            "leave it out, or take method quiet_star or ponder"
+        )
 
 
 def question(ex: Encoded) -> Segment:

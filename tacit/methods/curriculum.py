@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tacit.thinker import Thinker
 
 
+MOST = 100_000
+"""Silent steps of a row: more than any model has positions for."""
+
+
 class Staged(Method):
     """When steps go. Abstract: it does not know what comes in their place."""
 
@@ -34,6 +38,15 @@ class Staged(Method):
     """Take steps away stage by stage; otherwise none is ever written, and every row is as in the last stage."""
     mix: float = Field(default=0.0, ge=0.0, le=1.0)
     """Probability that an example is laid out for a random stage between 0 and its own number of steps."""
+
+    @model_validator(mode="after")
+    def _none_is_written(self) -> "Staged":
+        if not self.curriculum and self.mix:
+            raise ValueError(
+                f"curriculum: false never writes a step, and mix: {self.mix} lays examples out with some of them; set mix: 0, "
+                "or curriculum: true"
+            )
+        return self
 
     def stage(self, at: Progress) -> int:
         if not self.curriculum:
@@ -81,6 +94,15 @@ class Replacing(Staged):
     what is written behind it."""
 
     @model_validator(mode="after")
+    def _a_thought_of_some_length(self) -> "Replacing":
+        if (count := self.max_stage * self.latents_per_step) > MOST:
+            raise ValueError(
+                f"{self.latents_per_step} silent steps in the place of each of {self.max_stage} written ones are {count} in a "
+                f"row, and {MOST} are the most; set max_stage or latents_per_step lower"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_way_to_mix(self) -> "Replacing":
         if self.stages != "one" and self.mix:
             raise ValueError(
@@ -92,7 +114,29 @@ class Replacing(Staged):
                 f"stages: {self.stages} shares thoughts, and with latents_per_step: 0 there are none; set stages: one, or "
                 "latents_per_step: 1"
             )
+        if self.stages != "one" and not self.curriculum:
+            raise ValueError(
+                f"curriculum: false never writes a step, and stages: {self.stages} learns from rows with some of them; set "
+                f"stages: one, or curriculum: true and first_stage: {self.max_stage + 1}, which begins with the last stage"
+            )
+        if self.stages != "one":
+            self._one_chain(self.thinking())
         return self
+
+    def _one_chain(self, thinking: Thinking) -> None:
+        """Refuse silent steps that rows which part at different thoughts cannot share."""
+        if thinking.window is not None:
+            raise ValueError(
+                f"a gradient window of {thinking.window} counts from the last thought of a row, and stages: {self.stages} end "
+                "in different places of one chain; leave thoughts.window out, or set stages: one"
+            )
+        if thinking.close != "token":
+            raise ValueError(
+                f"thoughts.close: {thinking.close} feeds one more thought into </think>, and with stages: {self.stages} each "
+                "stage has its </think> behind another thought of one chain; set thoughts.close: token, or stages: one"
+            )
+        for sentence in self.refuses(thinking):
+            raise ValueError(sentence)
 
     def blocks(self, count: int, stage: int) -> int:
         """How many blocks an example with `count` steps has: one for each stage passed, even where steps run out before."""

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import IGNORE, Layout, Segment
-from tacit.methods.base import Lesson, Loss, Method, Progress, answer, cue, question, stages_done
+from tacit.methods.base import Lesson, Loss, Method, Progress, answer, cue, only_given, question, stages_done
 from tacit.methods.gate import Gate, GateState
 from tacit.thinking import Thinking
 from tacit.vocab import Vocab
@@ -60,9 +60,39 @@ class Superposition(Method):
             raise ValueError("gate and epochs_per_stage both say when a stage ends; leave one of them out")
         if self.gate and self.gate.stages != self.max_stage:
             raise ValueError(f"gate.stages is {self.gate.stages} and max_stage {self.max_stage}; set both alike")
-        if isinstance(self.latents, int) and self.latents < 0:
-            raise ValueError("latents is a number from 0 on, or hops")
+        if self.gate and self.gate.chunk != "one":
+            raise ValueError(
+                f"gate.chunk: {self.gate.chunk} takes written steps away, and here none is written; set one"
+            )
+        if self.ramp is not None and not self.gate and self.epochs_per_stage is None:
+            raise ValueError(
+                f"ramp: {self.ramp} is for the first stage, and without gate and epochs_per_stage there is but the last; set "
+                "ramp: null"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _thoughts_there_are(self) -> "Superposition":
+        if isinstance(self.latents, int) and not 0 <= self.latents <= self.max_stage:
+            raise ValueError(
+                f"latents: {self.latents} must be hops or a number from 0 to max_stage: {self.max_stage}, since every stage adds "
+                "one silent step; set max_stage higher for more of them"
+            )
+        if self.thoughts.close != "token":
+            raise ValueError(
+                f"thoughts.close: {self.thoughts.close} feeds </think>, and no row of this method has one; leave it out"
+            )
+        only_given(self.thoughts)
+        return self
+
+    def check(self, encoded: Sequence[Encoded]) -> None:
+        for ex in encoded:
+            if ex.graph is not None and ex.graph.hops > self.max_stage:
+                raise DataError(
+                    f"{ex.id or 'an example'} has {ex.graph.hops} hops, and max_stage: {self.max_stage} is the last stage, in "
+                    f"which graphs of at most {self.max_stage} hops are answered: its answer would never be learned; set "
+                    f"max_stage: {ex.graph.hops} (and gate.stages, if there is a gate), or leave such graphs out"
+                )
 
     def thinking(self) -> Thinking:
         return self.thoughts
@@ -92,6 +122,8 @@ class Superposition(Method):
         count = self._count(hops, stage)
         layers = ex.graph.on_path if self.nodes == "path" else ex.graph.frontier
         goals = [layer[rng.integers(len(layer)) if rng else 0] for layer in layers[1 : 2 + min(stage, hops - 1)]]
+        if not answered:
+            goals = goals[: count + 1]  # what thoughts that are not made would name
         if self.labels == "last":
             goals[: len(goals) if answered else -1] = [IGNORE] * (len(goals) - (not answered))
         # A label stands one column behind the thought that must name it, so the newest thought needs a column more.
@@ -100,7 +132,7 @@ class Superposition(Method):
         thought = Segment("thought", (vocab.latent,) * count, 1.0, labels=named[:count])
         if answered:
             asked = cue(ex, 0.0)
-            if self.settled:
+            if self.settled and ex.cue:  # without a cue, the answer itself stands behind the last thought
                 asked = Segment("cue", ex.cue, 1.0, labels=[named[count], *[IGNORE] * (len(ex.cue) - 1)])
             return {"main": Layout(question(ex), thought, asked, answer(ex, vocab))}
         name = "newest" if stage == current else "earlier"

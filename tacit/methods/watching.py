@@ -44,10 +44,15 @@ def _places(right: torch.Tensor, columns: torch.Tensor, batch: Batch, fresh: tor
 
 
 def ratios(parts: dict[str, float]) -> dict[str, float]:
-    """`token_accuracy`, `frontier`, `answer_worst` (the worst place of both) and `watched`, the smaller of the two."""
+    """`token_accuracy`, `frontier`, `answer_worst` (the worst place of both) and `watched`, the smaller of the two. What no row
+    of the step shows is absent: all of them may repeat earlier stages."""
     share = {n[len(SEEN) :]: parts[RIGHT + n[len(SEEN) :]] / v for n, v in parts.items() if n.startswith(SEEN) and v}
     out = {n: v for n, v in parts.items() if not n.startswith((RIGHT, SEEN))}
-    out |= {"token_accuracy": share["tokens"], "answer_worst": min(v for n, v in share.items() if n.startswith("end-"))}
+    if "tokens" in share:
+        out["token_accuracy"] = share["tokens"]
+    if places := [v for n, v in share.items() if n.startswith("end-")]:
+        out["answer_worst"] = min(places)
     if "frontier" in share:
         out["frontier"] = share["frontier"]
-    return out | {"watched": min(out["answer_worst"], out.get("frontier", 1.0))}
+    watched = [out[name] for name in ("answer_worst", "frontier") if name in out]
+    return out | ({"watched": min(watched)} if watched else {})

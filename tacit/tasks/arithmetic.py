@@ -4,6 +4,7 @@ They look like GSM8K-Aug and have its distribution of steps, but need no data: e
 steps.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -139,8 +140,8 @@ class Arithmetic(Generated):
     @field_validator("step_shares")
     @classmethod
     def _shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not value or min(value) < 0 or sum(value) <= 0:
-            raise ValueError(f"{list(value)} must be shares, none below zero and not all zero")
+        if not value or min(value) < 0 or not 0 < sum(value) < math.inf:
+            raise ValueError(f"{list(value)} must be finite shares, none below zero and not all zero")
         return value
 
     def problem(self, rng: np.random.Generator) -> tuple[int, list[Change]]:

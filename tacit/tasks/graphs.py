@@ -22,13 +22,13 @@ class GraphShape(Settings):
 
     slots: int = Field(default=28, ge=4, le=40)
     """Nodes drawn, of which those without any edge are dropped."""
-    parents: float = Field(default=1.5, gt=0)
+    parents: float = Field(default=1.5, gt=0, le=40)
     """Mean number of parents of a new node (Poisson)."""
     below_first: float = Field(default=0.35, ge=0, le=1)
     """Chance that a new node looks for parents among the descendants of the first root only."""
     below_second: float = Field(default=0.45, ge=0, le=1)
     """Chance that it looks among those of the second root only; else it looks everywhere."""
-    depth_weight: float = Field(default=1.5, ge=0)
+    depth_weight: float = Field(default=1.5, ge=0, allow_inf_nan=False)
     """How much a parent's weight grows with its depth; 0 draws parents uniformly and gives shallow graphs."""
     min_steps: int = Field(default=3, ge=1)
     """Shortest way from root to target, at least."""

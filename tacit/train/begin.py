@@ -50,6 +50,36 @@ def check_positions(feed: Feed, limit: int | None) -> None:
                     f"{limit} positions (0 to {limit - 1}). Shorten or drop such rows (train.max_length), use fewer silent "
                     "steps, or build the model with more positions (model.tiny.positions)"
                 )
+    _check_prompts(feed, limit, [index for index in longest if most is None or sizes[index] <= most])
+
+
+def _check_prompts(feed: Feed, limit: int, longest: Sequence[int]) -> None:
+    """Refuse questions that could not be asked when training is over: their silent steps are those of the last stage, which
+    training itself may never reach."""
+    for index in longest:
+        asked = feed.method.prompt(feed.encoded[index], feed.vocab)
+        end = max(asked.positions, default=-1)
+        if end + 1 >= limit and end >= 0:
+            raise DataError(
+                f"{feed.encoded[index].id or 'an example'} is asked in {end + 1} positions when training is over, "
+                f"{asked.ids.count(feed.vocab.latent)} of them silent steps, and this model has {limit}, so nothing can follow. "
+                "Shorten or drop such rows (train.max_length), use fewer silent steps (fewer stages, or fewer for each), or "
+                "build the model with more positions (model.tiny.positions)"
+            )
+
+
+def asked_beyond(feed: Feed) -> str | None:
+    """What to say where training ends before the last stage: the model will be asked with more silent steps than it met."""
+    if feed.method.pacing() is not None:
+        return None
+    ex = max(feed.encoded, key=lambda ex: len(ex.steps))
+    met, asked = (feed.method.prompt(ex, feed.vocab, stage).ids.count(feed.vocab.latent) for stage in (feed.last, None))
+    if met >= asked:
+        return None
+    return (
+        f"training ends in stage {feed.last}, with {met} silent steps, and the model is asked as after its last stage, with "
+        f"{asked}; train longer, or ask with eval.latents: {met}"
+    )
 
 
 def finished(folder: RunFolder, steps: int) -> bool:

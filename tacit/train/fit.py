@@ -20,6 +20,7 @@ from tacit.thinker import Thinker
 from tacit.train import checkpoint
 from tacit.train.begin import (
     Resume,
+    asked_beyond,
     check_positions,
     chosen,
     finished,
@@ -143,6 +144,8 @@ class Loop:
                 self.console.say(f"{self.folder.path} has no checkpoint to go on from: starting afresh")
             first = self.feed.picks(Position(), self.feed.first)
             write_fresh(self.folder, self.recipe, facts, first_lesson(self.stepper, first, self.feed.first))
+            if self.recipe.eval.latents is None and (told := asked_beyond(self.feed)):
+                self.console.say(told)
         elif self.ranks.main:
             self.console.say(f"going on from step {at} of {self.steps}")
             write_resumed(self.folder, self.recipe, facts, self.position)

@@ -142,11 +142,11 @@ def test_what_keys_become(rows):
     assert (method.mix, method.pad_to_max, method.thoughts.source) == (0.3, False, "middle")
     assert (recipe.train.reset_optimizer, recipe.train.clip, recipe.train.schedule) == ("epoch", None, "constant")
     assert (recipe.train.batch, recipe.train.epochs, recipe.eval.max_tokens) == (16, 22.0, 64)
-    assert recipe.eval.every == recipe.train.save_every == 2  # 24 rows, 16 a step
+    assert recipe.eval.every == recipe.train.save_every == "epoch"
     assert settled(rows, bf16=True).train.precision == "bf16"
     assert settled(rows, bf16=True, bf16_weight=True).train.precision == "bf16_weights"
     small = settled(rows, max_size=9)
-    assert (small.train.limit, small.eval.limit, small.eval.every) == (9, 3, 1)
+    assert (small.train.limit, small.eval.limit) == (9, 3)
     debug = settled(rows, debug=True)
     assert (debug.train.limit, debug.eval.limit, debug.train.save_every) == (5000, 32, None)
     wide = settled(rows, gradient_accumulation_steps=4)
@@ -202,3 +202,52 @@ def test_a_start_that_makes_itself(rows, capsys):
 def test_lines_that_are_not_there(place, monkeypatch, capsys):
     monkeypatch.setenv(icot.FILES, "nowhere")
     assert icot.main([]) == 1 and "there is no nowhere/train.txt" in capsys.readouterr().err
+
+
+# --- epochs that are no whole number of steps, and where weights come from ----------------------------------------------
+
+
+SHORT = {"num_epochs": 3, "resume": 0, "epochs_per_stage": 1, "max_latent_stage": 1, "load_model_path": "None"}
+ASKED = {"only_eval": True, "resume": 1, "epochs_per_stage": 1, "max_latent_stage": 1}
+
+
+def test_checkpoints_and_modes_of_a_finished_run(rows, capsys):
+    """24 rows, 16 a step: passes end in steps 2, 3 and 5, and not in every second one."""
+    assert run.main([str(args(rows, "gsm_coconut_qwen", **SHORT))]) == 0
+    done = Run(rows / "outputs/gsm-coconut-qwen")
+    assert [(line["step"], line["stage"]) for line in done.evaluations] == [(2, 0), (3, 1), (5, 2)]
+    made = plan(
+        args(
+            rows, "gsm_coconut_qwen", **SHORT | {"save_path": "next", "load_model_path": f"{done.folder}/checkpoint_2"}
+        )
+    )
+    assert made.start and made.start.place == done.folder / "checkpoints/step-3"
+    with pytest.raises(TacitError, match=r"kept no checkpoint_9; there are checkpoint_1, checkpoint_2, checkpoint_3"):
+        plan(
+            args(
+                rows,
+                "gsm_coconut_qwen",
+                **SHORT | {"save_path": "next", "load_model_path": f"{done.folder}/checkpoint_9"},
+            )
+        )
+    for mode in ("cot", "no_cot", "no_thoughts"):
+        capsys.readouterr()
+        other = {"coconut": False, mode: True, "load_model_path": "outputs/gsm-coconut-qwen"}
+        assert run.main([str(args(rows, "gsm_coconut_qwen", **ASKED | other))]) == 1
+        assert f"{mode}: outputs/gsm-coconut-qwen learned to answer behind silent steps" in capsys.readouterr().err
+    asked = args(rows, "gsm_coconut_qwen", **ASKED | {"load_model_path": "None"})  # its own run
+    assert run.main([str(asked)]) == 0 and "stands for 2 silent steps" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_a_run_that_is_not_there_is_not_its_last(rows):
+    """Twin: the run itself is made by the file beside."""
+    args(rows, "gsm_cot_qwen")
+    with pytest.raises(TacitError, match=r"is not finished.*run gsm_cot_qwen.yaml first"):
+        plan(args(rows, "gsm_coconut_qwen", load_model_path="outputs/gsm-cot-qwen/checkpoint_1"))
+    made = plan(args(rows, "gsm_coconut_qwen", load_model_path="outputs/gsm-cot-qwen"))
+    assert made.start and made.start.maker == rows / "args/gsm_cot_qwen.yaml"
+
+
+def test_nothing_to_evaluate_is_told_without_asking_the_hub(rows):
+    with pytest.raises(TacitError, match="there is no run outputs/gsm-coconut-qwen to evaluate"):
+        plan(args(rows, "gsm_coconut_qwen", only_eval=True, load_model_path="None"))

@@ -108,26 +108,36 @@ def test_a_window_that_is_ignored_is_noticed(monkeypatch):
         check("gpt2", thinker("gpt2", window=1))
 
 
-def test_gradient_goes_through_thoughts_alone():
-    """What the question gets from the loss only by way of what is thought about it, by finite differences."""
+def gradient_through_thoughts() -> None:
+    """What the question gets from the loss only by way of what is thought about it: the whole gradient less that with the same
+    thoughts given, against finite differences of both losses."""
     mind = thinker("gpt2")
     layout = Layout(question(4, 5), *VOCAB.thought(3), answer(2, 6))
-    batch = Batch.of([layout], VOCAB)
-    batch.thoughts = torch.zeros(1, len(layout), 32, dtype=torch.float64)
-    table = mind.door.embedding.weight
-    through = tiny.gradients(mind, mind.loss(batch))["model.transformer.wte.weight"]
-    batch.thoughts = None
-    whole = tiny.gradients(mind, mind.loss(batch))["model.transformer.wte.weight"]
-    assert (whole - through).abs().max() > 1e-3
+    made, given = Batch.of([layout], VOCAB), Batch.of([layout], VOCAB)
     with torch.no_grad():
-        token, step = layout.ids[1], 1e-6
-        direction = torch.randn(32, dtype=torch.float64)
+        given.thoughts = mind(made).inputs
+    table, token, step = mind.door.embedding.weight, layout.ids[1], 1e-6
+    found = [tiny.gradients(mind, mind.loss(batch))["model.transformer.wte.weight"] for batch in (made, given)]
+    direction = torch.randn(32, dtype=torch.float64)
+    losses = []
+    with torch.no_grad():
+        for move in (step, -2 * step):
+            table[token] += move * direction
+            losses.append([float(mind.loss(batch)) for batch in (made, given)])
         table[token] += step * direction
-        up = mind.loss(batch)
-        table[token] -= 2 * step * direction
-        down = mind.loss(batch)
-        table[token] += step * direction
-    assert abs(float((up - down) / (2 * step) - whole[token] @ direction)) < 1e-8
+    slopes = [(up - down) / (2 * step) for up, down in zip(*losses)]
+    through = float((found[0] - found[1])[token] @ direction)
+    assert abs(through) > 1e-4
+    assert abs(slopes[0] - slopes[1] - through) < 1e-8
+
+
+def test_gradient_goes_through_thoughts_alone(monkeypatch):
+    """Twin: thoughts that let no gradient through."""
+    gradient_through_thoughts()
+    enter = _Walk._enter
+    monkeypatch.setattr(_Walk, "_enter", lambda self, column, *rest: enter(self, column, *rest).detach())
+    with pytest.raises(AssertionError):
+        gradient_through_thoughts()
 
 
 # --- thoughts that are given -----------------------------------------------------------------------------------------

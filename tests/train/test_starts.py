@@ -33,10 +33,14 @@ def test_silent_steps_that_will_not_fit_are_refused_before_the_first_step(tmp_pa
     assert not (tmp_path / "run/metrics.jsonl").exists()
 
 
-def test_a_stage_that_is_never_reached_does_not_matter():
-    """Nor do rows that are left out."""
-    check_positions(feed(LATE, steps=1), 64)
-    check_positions(feed(LATE, steps=6, max_length=40), 64)
+def test_a_stage_that_is_never_reached_is_still_asked_for():
+    """Questions are asked as in the last stage when training is over, and that must not fail then. Rows that are left out in
+    every stage do not matter. Twin: few silent steps."""
+    for short in ({"steps": 1}, {"steps": 6, "max_length": 40}):
+        with pytest.raises(DataError, match=r"asked in \d+ positions when training is over, 60 of them silent steps"):
+            check_positions(feed(LATE, **short), 64)
+    check_positions(feed(LATE, steps=1, max_length=3), 64)
+    check_positions(feed(LATE | {"latents_per_step": 2}, steps=1), 64)
     check_positions(feed(LATE, steps=6), None)
 
 

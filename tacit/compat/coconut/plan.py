@@ -1,6 +1,5 @@
 """From a published argument file to a recipe."""
 
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,6 @@ from tacit.compat.coconut.start import Start, find_start
 from tacit.errors import TacitError
 from tacit.recipe import Loaded, load
 from tacit.recipe.faults import FaultyRecipe
-from tacit.tasks.rows import Rows
 
 BASE = "fragments/gpt2"
 """What the published runs have in common: AdamW at a constant rate, no warm-up, no clipping."""
@@ -83,9 +81,7 @@ def plan(file: Path) -> Plan:
 def _absent(key: str, path: str) -> str | None:
     if Path(path).expanduser().is_file():
         return None
-    gsm = (
-        "; make it with bash scripts/preprocessing/gsm_icot.bash" if "gsm" in path else ", or tacit data make makes it"
-    )
+    gsm = "; make it with bash scripts/preprocessing/gsm_icot.bash" if "gsm" in path else "; tacit data make makes one"
     return f"{key}: there is no file {path}{gsm}"
 
 
@@ -204,7 +200,7 @@ def _reports(made: Plan) -> None:
 
 
 def _data(made: Plan) -> None:
-    """The rows, and how many steps an epoch of them has: the published code evaluates and saves after each."""
+    """The rows. The published code evaluates and saves after each epoch of them."""
     values = made.given.values
     # There is no test file; without one, some rows would be kept out of training.
     task = {"train": values["train_path"], "valid": values["val_path"], "test": values["val_path"]}
@@ -213,7 +209,5 @@ def _data(made: Plan) -> None:
     made.put("task.name", "rows", "train_path")
     # Numbers are compared as numbers; sentences as the published code compares everything, behind the last #.
     made.put("task.extractor", "number@1" if "gsm" in values["val_path"] else "hash@1", "val_path")
-    rows = sum(1 for _ in Rows(**task, stream=True).examples("train"))
-    steps = math.ceil(min(rows, made.values.get("train.limit", rows)) / made.values["train.batch"])
-    made.put("eval.every", steps, "train_path")
-    made.put("train.save_every", None if values["debug"] else steps, "debug")
+    made.put("eval.every", "epoch", "train_path")
+    made.put("train.save_every", None if values["debug"] else "epoch", "debug")

@@ -74,6 +74,7 @@ def _evaluate(made: Plan) -> int:
 
     assert made.start is not None
     values = made.given.values
+    _check_mode(made)
     if made.latents is not None:
         print(f"resume: {values['resume']} stands for {made.latents} silent steps", file=sys.stderr)
     report = evaluate(
@@ -82,6 +83,22 @@ def _evaluate(made: Plan) -> int:
     assert isinstance(report, Report)
     print_accuracy(report.correct, report.n, report.cot_match)
     return 0
+
+
+def _check_mode(made: Plan) -> None:
+    """Refuse to ask a model that thinks in silent steps as if it had none: the published code cannot load it then."""
+    from tacit.evaluate.subject import method_of
+    from tacit.models.folder import read_facts
+    from tacit.models.places import find_weights
+
+    assert made.start is not None
+    facts = read_facts(find_weights(made.start.place))
+    if made.latents is None and facts and method_of(facts).silent():
+        mode = made.values["method.name"]
+        raise TacitError(
+            f"{made.given.file}: {mode}: {made.start.place} learned to answer behind silent steps, and {mode} has none; set "
+            f"{mode}: False and coconut: True (with resume: 0, it is asked without any)"
+        )
 
 
 def print_accuracy(correct: float, n: float, match: float | None) -> None:

@@ -22,7 +22,7 @@ def find_start(given: Given, faults: list[str]) -> Start | None:
     """What `load_model_path` stands for; None where it is off."""
     path = given.values["load_model_path"]
     if path is None:
-        return Start(_own(given)) if given.values["only_eval"] else None
+        return _own_run(given, faults) if given.values["only_eval"] else None
     folder = Path(path).expanduser()
     if folder.is_file():
         faults.append(
@@ -35,8 +35,14 @@ def find_start(given: Given, faults: list[str]) -> Start | None:
     if run != folder and RunFolder(run).started and not _unfinished(run):
         return _checkpoint(run, folder.name, faults)
     maker = _maker(given.file, run)
+    if maker and run != folder:
+        faults.append(
+            f"load_model_path: {run} is not finished, so nobody knows whether its {folder.name} will be kept (the newest three "
+            f"and the best are); run {maker.name} first, or set load_model_path: {run}, which is its last epoch"
+        )
+        return None
     if maker:
-        return Start(run if run == folder else run / "final", maker)
+        return Start(run, maker)
     saved = Path(given.values["save_path"])
     if not is_folder_name(path) and path.count("/") == 1 and folder.parts[0] not in (*saved.parts[:1], "outputs"):
         return Start(path)
@@ -44,6 +50,15 @@ def find_start(given: Given, faults: list[str]) -> Start | None:
         f"load_model_path: there is no {path}, and no argument file beside {given.file.name} makes it; train it first, or set "
         "None to begin with model_id"
     )
+    return None
+
+
+def _own_run(given: Given, faults: list[str]) -> Start | None:
+    """The run that the file itself trains, to be evaluated."""
+    run = _own(given)
+    if run.is_dir():
+        return Start(run)
+    faults.append(f"only_eval: there is no run {run} to evaluate; train it first, or set load_model_path")
     return None
 
 
@@ -58,23 +73,22 @@ def _unfinished(folder: Path) -> bool:
 
 def _checkpoint(run: Path, name: str, faults: list[str]) -> Start | None:
     """`checkpoint_K` is what a run was after K epochs; its checkpoints have the numbers of steps."""
-    there = list(RunFolder(run).checkpoints())
-    wanted = name.removeprefix("checkpoint_")
-    every = _steps_per_epoch(run)
-    step = int(wanted) * every if wanted.isdecimal() and every else None
-    if step in there:
-        return Start(RunFolder(run).checkpoint(step))
-    epochs = ", ".join(f"checkpoint_{at // every}" for at in there if every and at % every == 0)
+    there = RunFolder(run).checkpoints()
+    kept = {f"checkpoint_{epoch}": step for step, epoch in _epochs(run).items() if step in there}
+    if name in kept:
+        return Start(RunFolder(run).checkpoint(kept[name]))
+    epochs = ", ".join(kept)
     faults.append(
         f"load_model_path: {run} has kept no {name}; there are {epochs or 'none'}, and {run} itself is its last"
     )
     return None
 
 
-def _steps_per_epoch(run: Path) -> int | None:
+def _epochs(run: Path) -> dict[int, int]:
+    """The passes over the data that were done at each evaluation, of which there is one behind every pass."""
     from tacit.study.runs import Run
 
-    return (Run(run).recipe.get("train") or {}).get("save_every")
+    return {line["step"]: int(line["epoch"]) for line in Run(run).evaluations}
 
 
 def _maker(file: Path, run: Path) -> Path | None:

@@ -11,7 +11,8 @@ CLAIM = Claim(
     source="Hao et al., arXiv 2412.06769 (GSM8K-Aug, GPT-2: .429 with steps, .341 with thoughts, .165 without either; mixing of "
     "stages lets one model think any number of steps); here chains of one to three sums, small enough for a laptop",
     expected="with all steps replaced by thoughts, earlier stages learned beside the last give a better model than the last "
-    "alone, and both lie between written steps and none, after equally many optimizer steps",
+    "alone (at least .70 with every seed), and both lie between written steps and none (at most .50 with every seed), after "
+    "equally many optimizer steps",
     rule=Levels("mixed, test", "coconut, test", floors={"mixed, test": 0.7}, ceilings={"no_cot, test": 0.5}),
     arms={
         "coconut": Arm("arithmetic/coconut-stages-tiny", asked=TEST),

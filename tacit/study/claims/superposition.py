@@ -10,8 +10,14 @@ CLAIM = Claim(
     source="Zhu et al., arXiv 2505.12514 (symbolic ProsQA, two layers: silent steps 98 to 100 %, written steps and none about "
     "75 %); here from scratch on layered graphs of 2 to 4 hops, small enough for a laptop",
     expected="of two candidates, silent steps find the reachable one of 4-hop graphs in at least .97 of cases with every "
-    "seed; pauses with the same labels and stages, and no steps at all, stay at a coin toss (at most .60)",
-    rule=Levels("coconut", "pause", floors={"coconut": 0.97}, ceilings={"pause": 0.60, "no_cot": 0.60}),
+    "seed; pauses with the same labels and stages, and no steps at all, stay at a coin toss (at most .60) between the two, of "
+    "which they have learned to name one (the right one in at least .40 of cases, of 24 names)",
+    rule=Levels(
+        "coconut",
+        "pause",
+        floors={"coconut": 0.97, "pause: accuracy/4 hops": 0.40, "no_cot: accuracy/4 hops": 0.40},
+        ceilings={"pause": 0.60, "no_cot": 0.60},
+    ),
     arms={
         "coconut": Arm("superposition/coconut-tiny"),
         "fixed": Arm("superposition/fixed-tiny"),
