@@ -4,6 +4,7 @@
 from typing import Literal
 
 from numpy.random import Generator
+from pydantic import model_validator
 
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
@@ -20,9 +21,24 @@ class Icot(Gated):
     """The pace at which tokens vanish."""
     positions: Literal["shift", "keep"] = "shift"
     """shift: what follows a cut moves up. keep: it keeps its positions, and so does the last token before the cut, which
-    takes that of the last removed one; answers are then generated at the same positions."""
+    takes that of the last removed one; answers are then generated at the same positions. With `side: right` that holds once
+    all is gone: steps that are still written are generated without the gap that they were learned with."""
     unit: Literal["token", "step"] = "token"
     """What is removed at a time."""
+
+    @model_validator(mode="after")
+    def _one_pace(self) -> "Icot":
+        if self.gate and (paced := self.removal.paced()):
+            raise ValueError(
+                f"the gate says when the next token goes, and removal.{paced[0]} says it too; set gate: null, or leave "
+                f"removal.{paced[0]} out"
+            )
+        if self.removal.side == "right" and self.frontier_weight != 1.0:
+            raise ValueError(
+                "from the right, the first token that is still written is always the first of all and no frontier; set "
+                "frontier_weight: 1.0, or removal.side: left"
+            )
+        return self
 
     def stage(self, at: Progress) -> int:
         return self.removal.count(at)
@@ -46,8 +62,11 @@ class Icot(Gated):
         start, end = self.removal.span(_length(ex), EVERYTHING if stage is None else self._tokens(ex, stage))
         return Layout(*self._question(ex, end - start if start == 0 else 0))
 
-    def stages_of(self, ex: Encoded, stage: int) -> int:
-        return max(1, min(stage, len(ex.steps) if self.unit == "step" else _length(ex)))
+    def units(self, ex: Encoded) -> int:
+        return len(ex.steps) if self.unit == "step" else _length(ex)
+
+    def asked_without(self) -> bool:
+        return self.positions == "keep"
 
     def _tokens(self, ex: Encoded, stage: int) -> int:
         """How many tokens are gone at a stage."""
