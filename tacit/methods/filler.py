@@ -39,7 +39,7 @@ class Filler(Gated):
     """Percent swapped at the beginning."""
     supervised: bool = False
     """Learn to write the pauses, and write them when answering; otherwise they are fed."""
-    pauses: int | None = Field(default=None, ge=1, le=1 << 20)
+    pauses: int | None = Field(default=None, ge=1, le=100_000)
     """Pauses that are fed when training is over. Left out: as many as an example's own written steps would give, which only a
     row with steps can tell; set it where all chains have one length, and to answer questions that come alone."""
     always: bool = False

@@ -47,7 +47,7 @@ class Mixed(Method):
     """Share of examples with fillers instead."""
     none: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Share of examples with neither."""
-    fillers: int = Field(default=100, ge=0, le=1 << 20)
+    fillers: int = Field(default=100, ge=0, le=100_000)
     """Pauses of an example with fillers; published for 3SUM is the square of its number of rows. When answering, they are
     fed."""
     echo: Echo | None = None

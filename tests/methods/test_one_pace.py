@@ -153,3 +153,21 @@ def test_an_echo_of_more_than_the_question_is_refused():
     with pytest.raises(DataError, match=r"x: its question has 2 tokens, and method.echo repeats 3 stretches of 1"):
         Mixed(echo=Echo(stretches=3)).check([EXAMPLE])
     Mixed(echo=Echo(stretches=2)).check([EXAMPLE])
+
+
+def test_a_question_that_comes_alone_is_asked_where_it_was_learned():
+    """Twin: without the length, nothing tells where, and the answer is asked for where it never stood."""
+    alone = EXAMPLE._replace(steps=(), answer=())
+    method = Icot(positions="keep", length=6)
+    learned = method.layouts(EXAMPLE, VOCAB, None, None)["main"]
+    assert (
+        method.prompt(alone, VOCAB).positions
+        == method.prompt(EXAMPLE, VOCAB).positions
+        == [0, 7]
+        == learned.positions[:2]
+    )
+    assert Icot(positions="keep").prompt(alone, VOCAB).positions == [0, 1]
+    with pytest.raises(DataError, match=r"x: it has 6 written tokens, and method\.length promises 5"):
+        Icot(positions="keep", length=5).layouts(EXAMPLE, VOCAB, 0, np.random.default_rng(0))
+    with pytest.raises(ValidationError, match="no place is left free"):
+        Icot(length=6)
