@@ -171,3 +171,30 @@ def test_a_question_that_comes_alone_is_asked_where_it_was_learned():
         Icot(positions="keep", length=5).layouts(EXAMPLE, VOCAB, 0, np.random.default_rng(0))
     with pytest.raises(ValidationError, match="no place is left free"):
         Icot(length=6)
+
+
+class Fixed:
+    """A random number generator whose geometric draws are known."""
+
+    def __init__(self, draw: int):
+        self.draw = draw
+
+    def geometric(self, p: float) -> int:
+        self.p = p
+        return self.draw
+
+
+def test_smoothing_is_the_published_distribution_to_its_end():
+    """The published table of 100 shares, computed once more: (1 - e^-s) e^(-s o), and at 99 what is left."""
+    for rate, shares in ((4.0, {0: 0.98168, 1: 0.01798, 2: 0.00033}), (0.02, {0: 0.019801, 1: 0.019409, 99: 0.138069})):
+        removal, numpy = Removal(smoothing=rate), Fixed(1)
+        assert removal.offset(numpy) == 0  # type: ignore[arg-type]
+        p = numpy.p
+        law = [p * (1 - p) ** o for o in range(99)]  # numpy: geometric draws are 1, 2, 3 …
+        law.append(1 - sum(law))
+        assert [law[o] for o in shares] == pytest.approx(list(shares.values()), abs=5e-6)
+    assert [Removal(smoothing=0.02).offset(Fixed(draw)) for draw in (2, 99, 100, 101, 10**9)] == [1, 98, 99, 99, 99]  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    drawn = np.array([Removal(smoothing=0.02).offset(rng) for _ in range(4000)])
+    assert abs((drawn == 99).mean() - 0.138) < 4 * np.sqrt(0.138 * 0.862 / 4000) and drawn.max() == 99
+    assert (np.random.default_rng(0).geometric(1 - np.exp(-0.02), 4000) > 100).any(), "the twin: uncut draws go further"

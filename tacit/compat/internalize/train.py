@@ -12,6 +12,7 @@ from tacit.compat.internalize.plan import PROGRAM, Plan, plan
 from tacit.compat.outcome import INTERRUPTED, exit_code
 from tacit.errors import TacitError
 from tacit.recipe import Loaded
+from tacit.whole import make_folder
 
 
 def main(words: Sequence[str]) -> int:
@@ -28,10 +29,8 @@ def _run(words: Sequence[str]) -> int:
         print(loaded.dump(), end="")
         return 0
     folder = Path(str(loaded.recipe.run.folder))
-    if (file := next((place for place in (folder, *folder.parents) if place.is_file()), None)) is not None:
-        raise TacitError(f"--save_model {folder}: {file} is a file, and results need a folder; name another one")
+    make_folder(folder)
     _refuse_another(folder, loaded)
-    folder.mkdir(parents=True, exist_ok=True)
     arguments = {name: value for name, value in given.values.items() if name not in ("dry_run", "layout")}
     (folder / "train_args.json").write_text(json.dumps(arguments, indent=4) + "\n", encoding="utf-8")
     return _train(made, folder, wants_test=bool(given.values["test_path"] or given.values["test_split"]))
