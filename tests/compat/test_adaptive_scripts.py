@@ -10,7 +10,6 @@ import pytest
 
 from tacit.cli import main
 from tacit.compat.adaptive import run as scripts
-from tacit.methods import METHODS
 from tacit.recipe import load
 from tacit.train.folder import RunFolder
 from tests.compat.published_blocks import BLOCKS, SFT, text
@@ -94,7 +93,6 @@ def test_every_block_trains_tiny(name, here, capsys):
     assert RunFolder(here / "checkpoints" / name).manifest()["status"] == "finished"
 
 
-@pytest.mark.skipif("grpo" not in METHODS, reason="answers cannot be reinforced yet")
 def test_a_block_of_reinforcement_trains_tiny(here, capsys):
     assert scripts.main(["grpo", "--tiny", "method.max_tokens=4"], BLOCKS["latent-6+rl"]) == 0, capsys.readouterr().err
     assert RunFolder(here / "grpo_checkpoints" / "latent-6+rl").manifest()["status"] == "finished"

@@ -9,7 +9,7 @@ from tacit.engine.cache import new_cache
 from tacit.feedback import Feedback
 from tests.exactness import tiny
 from tests.exactness.oracle import jacobi
-from tests.exactness.tiny import FAMILIES, VOCAB, check, rows, thinker
+from tests.exactness.tiny import FAMILIES, RECURRENT, VOCAB, check, rows, thinker
 
 SOME = ("gpt2", "llama", "mistral", "gemma3-mixed", "gru")
 SCHEDULES = ({"schedule": "cached"}, {"schedule": "recompute"}, {"schedule": "jacobi", "rounds": 4})
@@ -37,19 +37,20 @@ def test_jacobi_before_it_is_exact(family, rounds):
         check(family, approximate)
 
 
+ATTENTIONS = [(f, a) for f in FAMILIES for a in (("none",) if f in RECURRENT else ("sdpa", "eager"))]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("feedback", ["identity", "linear", "mlp", "soft"])
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: s["schedule"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("family", "attention"), ATTENTIONS)
 def test_the_whole_product(family, schedule, feedback, attention):
     mind = thinker(family, feedback=feedback, **schedule)
+    assert mind.door.recurrent is (attention == "none")
     if not mind.door.recurrent:
         mind.model.set_attn_implementation(attention)
         del mind.door
         assert mind.door.attention == attention
-    elif attention == "eager":
-        pytest.skip("no attention to choose")
     layouts = rows()
     check(family, mind, layouts)
     check(family, mind, batch=widened(layouts, 2, 3))

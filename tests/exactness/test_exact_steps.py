@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
 from tacit import objectives
 from tacit.batch import Batch
@@ -130,10 +131,9 @@ def test_learning_after_generating(family):
 @pytest.mark.parametrize("schedule", ["cached", "recompute", "jacobi"])
 def test_adapters(schedule):
     """A model with adapters is driven as the model it is."""
-    peft = pytest.importorskip("peft")
     plain = thinker("llama", feedback="linear")
-    adapted = peft.get_peft_model(
-        plain.model, peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
+    adapted = get_peft_model(
+        plain.model, LoraConfig(r=2, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
     )
     mind = Thinker(adapted.double().eval(), None, VOCAB, Thinking(schedule=schedule, rounds=4))
     tiny.check("llama", mind)
