@@ -7,6 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from tacit.errors import TacitError
+
+
+def make_folder(folder: Path) -> None:
+    """A folder for results, with those above it. A file in its way is left alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next((place for place in (folder, *folder.parents) if place.is_file()), folder)
+        raise TacitError(f"{file} is a file, and results need a folder; name another one than {folder}") from None
+
 
 @contextmanager
 def beside(file: Path) -> Iterator[Path]:

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
+from tacit.whole import make_folder
+
 
 class Job(NamedTuple):
     """One command and where its output goes."""
@@ -36,7 +38,7 @@ def run_local(jobs: Sequence[Job], at_once: int, done: Callable[[str, int], None
 def _run(job: Job, at_once: int) -> int:
     threads = str(max(1, (os.cpu_count() or 1) // at_once))
     environment = {"OMP_NUM_THREADS": threads, **os.environ} if at_once > 1 else dict(os.environ)
-    job.log.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(job.log.parent)
     with job.log.open("a", encoding="utf-8") as log:
         command = [sys.executable, "-m", "tacit", *job.words]
         return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment).returncode

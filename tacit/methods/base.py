@@ -139,6 +139,10 @@ class Method(Settings, ABC):
         """Where its curriculum stands; 0 where it has none."""
         return 0
 
+    def era(self, stage: int) -> int:
+        """The part of the curriculum that a stage belongs to: with a new one, an optimizer may forget and warm up again."""
+        return stage
+
     def pacing(self) -> "Pacing | None":
         """A curriculum that listens to what is learned and so decides the stage itself; None: `stage` decides."""
         return None

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.random import Generator
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tacit.errors import DataError
 from tacit.example import Encoded
@@ -31,7 +31,7 @@ class Filler(Gated):
 
     switch: Literal["sequential", "random", "depth"] = "sequential"
     """sequential: from the front. random: each token for itself. depth: whole steps from the front."""
-    ratio: float = Field(default=1.0, gt=0)
+    ratio: float = Field(default=1.0, gt=0, le=1000)
     """Pauses for each token of a run that is swapped, rounded up."""
     from_step: int = Field(default=0, ge=0)
     """Optimizer step at which swapping begins; the share then rises evenly to all at the last step."""
@@ -39,13 +39,52 @@ class Filler(Gated):
     """Percent swapped at the beginning."""
     supervised: bool = False
     """Learn to write the pauses, and write them when answering; otherwise they are fed."""
-    pauses: int | None = Field(default=None, ge=1)
+    pauses: int | None = Field(default=None, ge=1, le=100_000)
     """Pauses that are fed when training is over. Left out: as many as an example's own written steps would give, which only a
     row with steps can tell; set it where all chains have one length, and to answer questions that come alone."""
     always: bool = False
     """All steps are pauses from the start: the control without a curriculum."""
     removal: Removal | None = None
-    """Remove tokens at this pace before the rest is swapped."""
+    """Remove tokens at this pace before the rest is swapped. Behind a gate, only `side` and `smoothing` count. How many pauses
+    a trained model is fed must then be said: `pauses`."""
+
+    @model_validator(mode="after")
+    def _always_is_all(self) -> "Filler":
+        curriculum = ("gate", "removal", "from_step", "from_rate", "replay", "frontier_weight")
+        idle = [name for name in curriculum if getattr(self, name) != type(self).model_fields[name].default]
+        if self.always and idle:
+            raise ValueError(
+                f"always: true means pauses from the first step to the last, so {idle[0]} has nothing to say; leave it out, or "
+                "set always: false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_pace(self) -> "Filler":
+        rising = [name for name in ("from_step", "from_rate") if getattr(self, name)]
+        if self.supervised and self.pauses:
+            raise ValueError(
+                "supervised pauses are written by the model, as many as it likes, and pauses says how many are fed; set "
+                "pauses: null, or supervised: false"
+            )
+        if self.gate:
+            if self.switch == "random":
+                raise ValueError(
+                    "a gate swaps tokens or steps one after the other, and switch: random each for itself; set switch: "
+                    "sequential or depth, or gate: null"
+                )
+            rising += [f"removal.{name}" for name in (self.removal.paced() if self.removal else ())]
+            if rising:
+                raise ValueError(
+                    f"the gate says when the next token goes, and {rising[0]} says it too; set gate: null, or leave "
+                    f"{rising[0]} out"
+                )
+        elif self.removal and not self.supervised and self.pauses is None:
+            raise ValueError(
+                "how many tokens are left to be swapped when training is over depends on removal, so a trained model cannot be "
+                "fed as many pauses as there were steps; set pauses: 4, say, or supervised: true"
+            )
+        return self
 
     def stage(self, at: Progress) -> int:
         if self.always:
@@ -68,9 +107,24 @@ class Filler(Gated):
         swapped = self._swap(steps, share, vocab, rng)
         return Layout(question(ex), *opening(ex), *swapped, cue(ex), answer(ex, vocab))
 
-    def stages_of(self, ex: Encoded, stage: int) -> int:
-        units = len(ex.steps) if self.switch == "depth" else sum(map(len, ex.steps))
-        return max(1, min(stage, units)) if self.gate else stage
+    def era(self, stage: int) -> int:
+        """A share that rises in every step is no new beginning; a removed token is."""
+        return stage if self.gate else stage // (WHOLE + 1)
+
+    def units(self, ex: Encoded) -> int:
+        return len(ex.steps) if self.switch == "depth" else sum(map(len, ex.steps))
+
+    def asked_without(self) -> bool:
+        return not self.supervised
+
+    def earlier(self, ex: Encoded, stage: int, rng: Generator) -> int:
+        if self.gate:
+            return super().earlier(ex, stage, rng)
+        removed, share = divmod(stage, WHOLE + 1)
+        if not removed:
+            return int(rng.integers(share))
+        removed = min(removed, sum(map(len, ex.steps)))
+        return int(rng.integers(removed + 1)) * (WHOLE + 1) + int(rng.integers(share + 1))
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
         if self.supervised:
@@ -78,7 +132,9 @@ class Filler(Gated):
         steps = [list(step) for step in ex.steps]
         if stage is None or self.always:
             return Layout(*self._asked(ex, vocab), cue(ex, 0.0))
-        share = stage if self.gate else divmod(stage, WHOLE + 1)[1]
+        removed, share = (0, stage) if self.gate else divmod(stage, WHOLE + 1)
+        if self.removal:
+            steps = self._cut(steps, removed)
         done = self._swapped(steps, share, None)
         written = sum(map(len, steps)) > done
         pieces = [Segment("pause", (vocab.extra[PAUSE],) * self._pauses(done))] if done else []

@@ -6,7 +6,7 @@ worst place of the answer.
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tacit.settings import Settings
 
@@ -14,8 +14,8 @@ from tacit.settings import Settings
 class Gate(Settings):
     """When to advance."""
 
-    threshold: float = Field(default=0.96, gt=0, le=1)
-    """The next stage begins when the running mean of the watched accuracy reaches this."""
+    threshold: float = Field(default=0.96, gt=0, lt=1)
+    """The next stage begins when the running mean of the watched accuracy reaches this. A running mean never reaches one."""
     memory: float = Field(default=0.9, ge=0, lt=1)
     """Weight of the past in the running mean."""
     least: int = Field(default=20, ge=1)
@@ -23,12 +23,21 @@ class Gate(Settings):
     most: int | None = Field(default=1500, ge=1)
     """Steps after which a stage ends all the same; null waits for ever."""
     warmup: int = Field(default=200, ge=0)
-    """Steps in the first stage before anything is watched."""
+    """Steps that the first stage takes at least, whatever is watched."""
     stages: int = Field(ge=1)
     """The last stage."""
     chunk: Literal["one", "double"] = "one"
     """What a stage takes away more than the one before it. one: one token (or step). double: 1, 2, 4, 8… of them, so that
     n are gone in log2 of n stages."""
+
+    @model_validator(mode="after")
+    def _least_before_most(self) -> "Gate":
+        if self.most is not None and self.most < self.least:
+            raise ValueError(
+                f"a stage takes at least {self.least} steps and at most {self.most}; set most to {self.least} or more, or a "
+                "lower least"
+            )
+        return self
 
     def gone(self, stage: int) -> int:
         """Tokens (or steps) that are gone at a stage."""

@@ -4,7 +4,9 @@
 from typing import Literal
 
 from numpy.random import Generator
+from pydantic import Field, model_validator
 
+from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
 from tacit.methods.base import Progress, answer, cue, opening, question
@@ -20,14 +22,40 @@ class Icot(Gated):
     """The pace at which tokens vanish."""
     positions: Literal["shift", "keep"] = "shift"
     """shift: what follows a cut moves up. keep: it keeps its positions, and so does the last token before the cut, which
-    takes that of the last removed one; answers are then generated at the same positions."""
+    takes that of the last removed one; answers are then generated at the same positions. With `side: right` that holds once
+    all is gone: steps that are still written are generated without the gap that they were learned with."""
+    length: int | None = Field(default=None, ge=1, le=100_000)
+    """With kept positions: tokens of the chain whose place is left free before an answer. Left out: as many as an example's own
+    written steps have, which only a row with steps can tell; set it where all chains have one length, and to answer questions
+    that come alone."""
     unit: Literal["token", "step"] = "token"
     """What is removed at a time."""
+
+    @model_validator(mode="after")
+    def _one_pace(self) -> "Icot":
+        if self.gate and (paced := self.removal.paced()):
+            raise ValueError(
+                f"the gate says when the next token goes, and removal.{paced[0]} says it too; set gate: null, or leave "
+                f"removal.{paced[0]} out"
+            )
+        if self.removal.side == "right" and self.frontier_weight != 1.0:
+            raise ValueError(
+                "from the right, the first token that is still written is always the first of all and no frontier; set "
+                "frontier_weight: 1.0, or removal.side: left"
+            )
+        if self.length and self.positions == "shift":
+            raise ValueError("no place is left free where positions shift; set length: null, or positions: keep")
+        return self
 
     def stage(self, at: Progress) -> int:
         return self.removal.count(at)
 
     def row(self, ex: Encoded, vocab: Vocab, stage: int | None, rng: Generator | None) -> Layout:
+        if self.length and rng is not None and _length(ex) != self.length:
+            raise DataError(
+                f"{ex.id or 'example'}: it has {_length(ex)} written tokens, and method.length promises {self.length} for every "
+                "question; set method.length: null, or take chains of one length"
+            )
         gone = EVERYTHING if stage is None else self._tokens(ex, stage)
         if gone < EVERYTHING:
             gone += self.removal.offset(rng)
@@ -43,11 +71,15 @@ class Icot(Gated):
         return Layout(*pieces, *self.written(after), cue(ex), answer(ex, vocab))
 
     def prompt(self, ex: Encoded, vocab: Vocab, stage: int | None = None) -> Layout:
-        start, end = self.removal.span(_length(ex), EVERYTHING if stage is None else self._tokens(ex, stage))
+        chain = _length(ex) or self.length or 0
+        start, end = self.removal.span(chain, EVERYTHING if stage is None else self._tokens(ex, stage))
         return Layout(*self._question(ex, end - start if start == 0 else 0))
 
-    def stages_of(self, ex: Encoded, stage: int) -> int:
-        return max(1, min(stage, len(ex.steps) if self.unit == "step" else _length(ex)))
+    def units(self, ex: Encoded) -> int:
+        return len(ex.steps) if self.unit == "step" else _length(ex)
+
+    def asked_without(self) -> bool:
+        return self.positions == "keep"
 
     def _tokens(self, ex: Encoded, stage: int) -> int:
         """How many tokens are gone at a stage."""

@@ -5,11 +5,13 @@ A model that only ever sees fillers does not learn to use them; one that sees th
 behind the fillers of others. Which rendering an example gets is drawn anew in every epoch.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
 from tacit.methods.base import Lesson, Loss, Method, answer, cue, question, steps
@@ -28,9 +30,9 @@ class Echo(Settings):
     """Fillers that repeat the question: each of its first stretches again, followed by as many pauses. The second one is
     followed by twice as many, which makes them as long as the written steps of Match-2."""
 
-    stretches: int = Field(ge=1)
+    stretches: int = Field(ge=1, le=10_000)
     """How many stretches of the question are repeated."""
-    width: int = Field(default=1, ge=1)
+    width: int = Field(default=1, ge=1, le=10_000)
     """Tokens of a stretch."""
 
 
@@ -39,20 +41,20 @@ class Mixed(Method):
 
     tokens: ClassVar[tuple[str, ...]] = (PAUSE,)
 
-    cot: float = Field(default=0.5, ge=0)
+    cot: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     """Share of examples with their written steps. Shares count in relation to each other."""
-    filler: float = Field(default=0.5, ge=0)
+    filler: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     """Share of examples with fillers instead."""
-    none: float = Field(default=0.0, ge=0)
+    none: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Share of examples with neither."""
-    fillers: int = Field(default=100, ge=0)
+    fillers: int = Field(default=100, ge=0, le=100_000)
     """Pauses of an example with fillers; published for 3SUM is the square of its number of rows. When answering, they are
     fed."""
     echo: Echo | None = None
     """Repeat the question among the pauses, whose number then follows from it."""
     mask: Literal["P", "Final"] = "P"
     """What is learned. P: everything behind the question, fillers too. Final: the answer alone."""
-    answer_weight: float = Field(default=1.0, gt=0)
+    answer_weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Weight in the loss of the answer."""
     ask: Rendering = "filler"
     """How the model is asked for answers. filler: behind fillers. none: at once. cot: steps are written, and where an
@@ -62,7 +64,23 @@ class Mixed(Method):
     def _something(self) -> "Mixed":
         if not self.cot + self.filler + self.none:
             raise ValueError("cot, filler and none are all zero; set at least one of them")
+        if not getattr(self, self.ask):
+            raise ValueError(
+                f"no example is learned as it is to be asked: ask is {self.ask} and its share {self.ask}: 0; set ask to one of "
+                f"{', '.join(name for name in RENDERINGS if getattr(self, name))}, or the share of {self.ask}"
+            )
+        if self.ask == "cot" and self.mask == "Final":
+            raise ValueError("with mask: Final no step is learned, so none can be written; set mask: P, or another ask")
         return self
+
+    def check(self, encoded: Sequence[Encoded]) -> None:
+        wanted = self.echo.stretches * self.echo.width if self.echo else 0
+        for ex in encoded:
+            if len(ex.question) < wanted:
+                raise DataError(
+                    f"{ex.id or 'example'}: its question has {len(ex.question)} tokens, and method.echo repeats "
+                    f"{self.echo and self.echo.stretches} stretches of {self.echo and self.echo.width}; set fewer or shorter ones"
+                )
 
     def layouts(
         self, ex: Encoded, vocab: Vocab, stage: int | None, rng: np.random.Generator | None

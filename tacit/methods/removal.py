@@ -11,6 +11,7 @@ from tacit.settings import Settings
 
 EVERYTHING = 1 << 20
 """A count that no chain of thought reaches: all of it is removed."""
+PACE = ("per_epoch", "every", "start_from", "from_step", "pretrain_epochs", "all_beyond")
 
 
 class Removal(Settings):
@@ -18,16 +19,16 @@ class Removal(Settings):
 
     side: Literal["left", "right"] = "left"
     """Which end of the chain of thought vanishes first."""
-    per_epoch: float = Field(default=8.0, gt=0)
+    per_epoch: float = Field(default=8.0, ge=1e-6)
     """Tokens removed in each pass over the data."""
     every: int | None = Field(default=None, ge=1)
     """Optimizer steps for each removed token, instead of a number per epoch."""
     start_from: int = Field(default=0, ge=0)
     """Tokens that are gone from the start."""
     from_step: int = Field(default=0, ge=0)
-    """Optimizer step at which removal begins."""
-    pretrain_epochs: float = Field(default=0.0, ge=0)
-    """Passes over the data before removal begins."""
+    """Optimizer step at which removal begins; before it nothing is gone, not even `start_from`."""
+    pretrain_epochs: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Passes over the data before more than `start_from` goes."""
     all_beyond: int | None = Field(default=None, ge=0)
     """When so many tokens are gone, all others go at once; null never."""
     smoothing: float | None = Field(default=None, gt=0)
@@ -42,8 +43,14 @@ class Removal(Settings):
             )
         return self
 
+    def paced(self) -> list[str]:
+        """The fields that set a pace and are not as they are by default: what a gate, which sets its own, would ignore."""
+        return [name for name in PACE if getattr(self, name) != type(self).model_fields[name].default]
+
     def count(self, at: Progress) -> int:
         """Tokens gone at this point of training, before smoothing."""
+        if at.step < self.from_step:
+            return 0
         started = max(self.from_step, math.ceil(self.pretrain_epochs * at.per_epoch))
         pace = self.every or max(1, round(at.per_epoch / self.per_epoch))
         gone = self.start_from + max(0, at.step - started) // pace

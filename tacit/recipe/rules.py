@@ -40,6 +40,7 @@ def impossible(recipe: Recipe) -> Iterator[Conflict]:
     yield from _training(recipe.train)
     if recipe.method:
         yield from _thoughts(recipe)
+        yield from _late(recipe)
         yield from _together(recipe)
     model, train, evaluation = recipe.model, recipe.train, recipe.eval
     if train.precision == "bf16_weights" and model.dtype == "fp32":
@@ -221,6 +222,18 @@ def _thoughts(recipe: Recipe) -> Iterator[Conflict]:
             f"only jacobi goes in rounds, and the schedule is {thinking.schedule}; set train.latents.rounds: null",
             ("train.latents.rounds", "train.latents.schedule"),
         )
+
+
+def _late(recipe: Recipe) -> Iterator[Conflict]:
+    """Written steps whose disappearance would begin when training is over."""
+    method, steps = recipe.method.settings, recipe.train.steps
+    for path, owner in (("from_step", method), ("removal.from_step", getattr(method, "removal", None))):
+        begin = getattr(owner, "from_step", 0)
+        if steps is not None and 0 < steps <= begin:
+            yield Conflict(
+                f"it would begin at step {begin}, and training ends after {steps}; set it lower, or train.steps higher",
+                (f"method.{path}", "train.steps"),
+            )
 
 
 def _own(thinking: Thinking) -> Iterator[str]:

@@ -88,7 +88,7 @@ class Train(Settings):
     """adamw_8bit keeps the running averages in 8 bits, on CUDA, and needs bitsandbytes."""
     reset_optimizer: Literal["never", "stage", "epoch"] = "never"
     """When the optimizer forgets its running averages: never, when a curriculum's stage changes, or at every epoch."""
-    seed: Natural = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
     """Seed of initial weights, order of examples, dropout and sampling."""
     precision: Annotated[Literal["fp32", "bf16", "bf16_weights"], BeforeValidator(no_half)] = "fp32"
     """bf16: bf16 arithmetic over fp32 weights. bf16_weights: the trained weights are bf16 too; half the memory, but

@@ -73,10 +73,12 @@ class DigitRows(InBlocks):
 
 def corrupt(tables: np.ndarray, most: int, base: int, rng: np.random.Generator) -> np.ndarray:
     """The published corruption: c rows, the first ones, get fresh digits in c random places, the same digits in all of them.
-    c is geometric and at most `most`; where there are fewer places than c, all of them are taken."""
+    c is geometric and at most `most`. As published, a place may be drawn twice, so that fewer than c places change."""
     count, rows, places = tables.shape
     c = np.minimum(rng.geometric(1 - GOES_ON, count), most)[:, None]
-    chosen = rng.permuted(np.tile(np.arange(places), (count, 1)), axis=1) < c
+    drawn = rng.integers(places, size=(count, most))
+    counted = (np.arange(most) < c)[:, :, None]
+    chosen = (counted & (drawn[:, :, None] == np.arange(places))).any(1)
     fresh = rng.integers(base, size=(count, 1, places))
     return np.where((np.arange(rows) < c)[:, :, None] & chosen[:, None, :], fresh, tables)
 

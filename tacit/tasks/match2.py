@@ -1,4 +1,4 @@
-"""2SUM-Transform, or Match-2: how many rows find their negation among the others? (Pfau et al., arXiv 2404.15758)
+"""2SUM-Transform, or Match-2: how many rows find their negation among the rows? (Pfau et al., arXiv 2404.15758)
 
 The rows are shown in disguise: each digit was shifted by its place's number in one of a few fixed sequences, and which
 sequence it was is said behind all rows. So nothing can be done while the rows are read; all of it happens behind them.
@@ -22,7 +22,8 @@ SEQUENCES = np.random.default_rng(0).integers(10, size=(10, 100))
 
 
 class Match2(DigitRows):
-    """Count the rows whose negation is another row, behind a disguise that is revealed last."""
+    """Count the rows whose negation is a row, behind a disguise that is revealed last. As published, a row of zeros and
+    halves of the base, which is its own negation, counts in any case."""
 
     template: Template = Template(kind="symbolic", question="{question}", step="{step}", cue="", answer="{answer}")
     """The words around question, steps and answer."""
@@ -56,7 +57,8 @@ class Match2(DigitRows):
     def draw(self, rng: np.random.Generator) -> Arrays:
         """Tables as they are, and the number of each one's disguise."""
         half = self.random_rows(rng, BLOCK, self.length // 2)
-        tables = np.concatenate([half, self.negated(half)], axis=1)
+        # Shuffled before the first rows are overwritten too, so that a row and its negation may both be among them.
+        tables = shuffled(np.concatenate([half, self.negated(half)], axis=1), rng)
         true = rng.random(BLOCK) < self.true_rate
         tables = np.where(true[:, None, None], tables, corrupt(tables, self.length, self.base, rng))
         return shuffled(tables, rng), rng.integers(len(SEQUENCES), size=BLOCK)
@@ -67,10 +69,9 @@ class Match2(DigitRows):
         return (tables - shifts) % self.base
 
     def matched(self, tables: np.ndarray) -> np.ndarray:
-        """(N, L, D) -> (N, L): whether the negation of a row is another row."""
+        """(N, L, D) -> (N, L): whether the negation of a row is there."""
         there, wanted = self.codes(tables), self.codes(self.negated(tables))
-        equal = wanted[:, :, None] == there[:, None, :]
-        return (equal & ~np.eye(self.length, dtype=bool)).any(2)
+        return (wanted[:, :, None] == there[:, None, :]).any(2)
 
     def questions(self, drawn: Arrays) -> list[str]:
         tables, disguises = drawn

@@ -21,7 +21,7 @@ from tacit.tasks.base import Split
 from tacit.tasks.blocks import BLOCK, Arrays, Solution
 from tacit.tasks.digit_rows import DigitRows, corrupt, shuffled
 
-PATIENCE = 50
+PATIENCE = 300
 """Draws after which at least half of the instances that must not match should have been found."""
 
 

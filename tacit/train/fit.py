@@ -202,11 +202,14 @@ class Loop:
         epoch = self.feed.epoch(at)
         stage = self._stage()
         if stage != at.stage:
-            if at.stage is not None:
+            if at.stage is None:
+                at.began = at.step
+            elif self.method.era(stage) != self.method.era(at.stage):
                 self.console.say(f"step {at.step}: stage {stage}")
                 if train.reset_optimizer == "stage":
                     forget(self.optimizer)
-            at.stage, at.began = stage, at.step
+                at.began = at.step
+            at.stage = stage
             at.best = at.best_step = None  # results of an easier stage are no measure for this one
         if train.reset_optimizer == "epoch" and int(epoch) > at.epoch:
             forget(self.optimizer)

@@ -17,6 +17,7 @@ from typing import Any
 
 from tacit.errors import TacitError
 from tacit.lock import take_lock
+from tacit.whole import make_folder
 
 PARTIAL, OLD = ".partial", ".old"
 
@@ -30,7 +31,7 @@ class RunFolder:
 
     def __enter__(self) -> "RunFolder":
         if self.writes:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             self._lock = take_lock(self.path)
             self._tidy()
         return self

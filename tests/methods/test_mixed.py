@@ -19,9 +19,9 @@ from tacit.vocab import Vocab
 VOCAB = Vocab(open=1, latent=2, close=3, eos=4, pad=0, extra={PAUSE: 5})
 EXAMPLE = Encoded("x", (50, 51, 52, 53, 9), ((10, 11), (20,)), (60,), (70,))
 ONLY = {
-    "cot": Mixed(cot=1, filler=0, fillers=3),
+    "cot": Mixed(cot=1, filler=0, ask="cot", fillers=3),
     "filler": Mixed(cot=0, filler=1, fillers=3),
-    "none": Mixed(cot=0, filler=0, none=1),
+    "none": Mixed(cot=0, filler=0, none=1, ask="none"),
 }
 MIDDLE = {"cot": [10, 11, 20], "filler": [5, 5, 5], "none": []}
 
@@ -64,7 +64,7 @@ def test_the_answer_may_weigh_more():
 
 def test_prompts_feed_fillers_or_ask_at_once_or_begin_the_steps():
     def asked(ask, example=EXAMPLE):
-        return Mixed(fillers=3, ask=ask).prompt(example, VOCAB).ids
+        return Mixed(fillers=3, none=0.1, ask=ask).prompt(example, VOCAB).ids
 
     assert asked("filler") == [*EXAMPLE.question, 5, 5, 5, 60]
     assert asked("none") == [*EXAMPLE.question, 60]

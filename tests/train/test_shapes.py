@@ -52,7 +52,7 @@ METHODS = {
     "filler, always": (Filler(always=True, pauses=11), (10_000,)),
     "filler, supervised": (Filler(supervised=True, ratio=0.5), (5000,)),
     "filler, depth": (Filler(switch="depth"), (0, 5000, 10_000)),
-    "filler, removed": (Filler(removal=SMOOTH), (3000, 3 * 10_001 + 4000)),
+    "filler, removed": (Filler(removal=SMOOTH, pauses=11), (3000, 3 * 10_001 + 4000)),
     "filler, gated": (Filler(gate=GATE, replay=0.3, frontier_weight=2.0), (0, 5)),
 }
 CASES = [(name, stage) for name, (_, stages) in METHODS.items() for stage in stages]

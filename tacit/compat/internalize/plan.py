@@ -9,6 +9,7 @@ from tacit.compat.internalize.options import Given, refuse
 from tacit.compat.internalize.rows import Source, files_of, named
 from tacit.recipe import Loaded, load
 from tacit.recipe.faults import FaultyRecipe
+from tacit.tasks.base import SPLITS
 
 PROGRAM = "src/train.py"
 LAYOUTS = {"eos": "fragments/internalization", "ready": "fragments/internalization-ready"}
@@ -58,8 +59,11 @@ def plan(given: Given) -> tuple[Plan, Loaded]:
 
 
 def _source(given: Given, faults: list[str]) -> Source | None:
-    values = given.values
+    values, splits_named = given.values, [f"--{split}_split" for split in SPLITS if f"{split}_split" in given.named]
     if values["data_path"]:
+        if Path(values["data_path"]).is_file():
+            aimless = ["--data_name"] * ("data_name" in given.named) + splits_named
+            faults += [f"{option}: --data_path is a file, which has no such parts; leave it out" for option in aimless]
         if both := [f"--{name}" for name in ("train_path", "val_path") if values[name]]:
             faults.append(f"--data_path and {' and '.join(both)} both say where rows are; leave one of them out")
         splits = {"train": values["train_split"], "valid": values["valid_split"], "test": values["test_split"]}
@@ -71,6 +75,7 @@ def _source(given: Given, faults: list[str]) -> Source | None:
         return source
     if values["data_name"]:
         faults.append("--data_name is the configuration of a data set, and --data_path does not name one")
+    faults += [f"{option} names a part of --data_path, which is not given; leave it out" for option in splits_named]
     if not values["train_path"]:
         faults.append("there are no rows: give --train_path FILE --val_path FILE, or --data_path and --data_name")
         return None

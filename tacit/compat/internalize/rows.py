@@ -13,6 +13,8 @@ from tacit.tasks.sources import hub_splits, is_hub_id
 SIZES = re.compile(r"(\d+)_by_(\d+)_mult")
 PUBLISHED = range(3, 10)
 """Digits of which there is a published draw."""
+USUAL = (None, "train", "valid", "test")
+"""Names of splits that any usual name of their file stands for."""
 EXTRACTOR = "hash@1"
 """What follows the last #, without commas: the published comparison."""
 
@@ -53,10 +55,15 @@ def named(path: str, name: str | None, splits: dict[str, str | None], faults: li
         return Source(_files({"train": path}), f"rows of {path}")
     last = name or Path(path).name
     wanted = {split: given for split, given in splits.items() if given}
-    for folder in (Path(path) / (name or ""), Path(path), Path("data") / last):
-        if folder.is_dir() and (files := _found(folder, wanted)):
-            return Source(_files(files), f"rows of {folder}")
     refused = "neither a file nor a folder"
+    for folder in (Path(path) / (name or ""), Path(path), Path("data") / last):
+        files = _found(folder, wanted) if folder.is_dir() else {}
+        lost = [f"{wanted[split]}.txt" for split in wanted if wanted[split] not in USUAL and split not in files]
+        if lost and (folder / "train.txt").is_file():
+            faults.append(f"--data_path {path}: {folder} has no {' and no '.join(lost)}")
+            return None
+        if files and not lost:
+            return Source(_files(files), f"rows of {folder}")
     if is_hub_id(path):
         try:
             hub_splits(path, name)
@@ -76,7 +83,8 @@ def _found(folder: Path, wanted: dict[str, str]) -> dict[str, str]:
     files: dict[str, str] = {}
     aliases: Mapping[str, tuple[str, ...]] = ALIASES  # type: ignore[assignment] (splits are words here)
     for split, name in wanted.items():
-        for alias in (name, *aliases[split]):
+        # A name of one's own means that file and no other.
+        for alias in (name, *(aliases[split] if name in USUAL else ())):
             if split not in files and (folder / f"{alias}.txt").is_file():
                 files[split] = str(folder / f"{alias}.txt")
     return files if "train" in files else {}

@@ -12,6 +12,7 @@ from tacit.compat.internalize.plan import PROGRAM, Plan, plan
 from tacit.compat.outcome import INTERRUPTED, exit_code
 from tacit.errors import TacitError
 from tacit.recipe import Loaded
+from tacit.whole import make_folder
 
 
 def main(words: Sequence[str]) -> int:
@@ -28,21 +29,21 @@ def _run(words: Sequence[str]) -> int:
         print(loaded.dump(), end="")
         return 0
     folder = Path(str(loaded.recipe.run.folder))
+    make_folder(folder)
     _refuse_another(folder, loaded)
-    folder.mkdir(parents=True, exist_ok=True)
     arguments = {name: value for name, value in given.values.items() if name not in ("dry_run", "layout")}
     (folder / "train_args.json").write_text(json.dumps(arguments, indent=4) + "\n", encoding="utf-8")
-    return _train(made, loaded, folder)
+    return _train(made, folder, wants_test=bool(given.values["test_path"] or given.values["test_split"]))
 
 
-def _train(made: Plan, loaded: Loaded, folder: Path) -> int:
+def _train(made: Plan, folder: Path, wants_test: bool) -> int:
     from tacit.train import train
     from tacit.train.folder import RunFolder
 
     train(made.base, made.values, resume=True, on_line=tell)
     if RunFolder(folder).manifest().get("status") != "finished":
         return INTERRUPTED
-    if "test" in loaded.recipe.task.model_dump() and loaded.recipe.task.settings.test:
+    if wants_test:
         from tacit.evaluate import Report, evaluate
 
         report = evaluate(folder, split="test")
