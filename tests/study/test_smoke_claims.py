@@ -79,7 +79,7 @@ def test_nothing_is_asked_twice(tmp_path):
         assert len(calls) == 5
     others = {**FORCED, "K=4": {"latents": 5}}
     found = asked(Run(tmp_path), others, evaluate)
-    assert calls[5:] == [{"latents": 5}, {"latents": 5}, {"latents": 6}, {"swap": True}]
+    assert calls[5:] == [{"latents": 5}, FORCED["K=5"], FORCED["K=6"], FORCED["swapped"]]
     assert list(found) == list(others) and found["K=4"] == {"accuracy": 0.5}
     asked(Run(tmp_path), {"K=4": {"latents": 3}}, evaluate)
     assert calls[9:] == [{"latents": 3}]
