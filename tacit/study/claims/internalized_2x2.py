@@ -8,8 +8,14 @@ CLAIM = Claim(
     source="Deng et al., arXiv 2405.14838 (4×4 digits: 1.00 internalized, 0.29 without steps), and pauses in place of the "
     "steps as in arXiv 2404.15758; here from scratch on 2×2 digits, small enough for a laptop",
     expected="with all written steps swapped for pauses one by one, at least .95 of the held-out products; with the same "
-    "pauses from the start, at most .30 after equally many steps; with all steps removed, at least .90",
-    rule=Levels("filler", "control", floors={"filler": 0.95, "removal": 0.90}, ceilings={"control": 0.30}),
+    "pauses from the start, at most .30 after equally many steps; with all steps removed, so that none is written any more, at "
+    "least .90",
+    rule=Levels(
+        "filler",
+        "control",
+        floors={"filler": 0.95, "removal": 0.90},
+        ceilings={"control": 0.30, "removal: thought_tokens_mean": 0.0},
+    ),
     arms={
         "filler": Arm("mult/2x2-filler"),
         "control": Arm("mult/2x2-control"),
@@ -20,4 +26,5 @@ CLAIM = Claim(
         "smoke": Scale({"train.steps": 40, "train.warmup": 10, "eval.every": 20, "eval.limit": 32}, seeds=(0,)),
         "cpu": Scale(),
     },
+    listed=("thought_tokens_mean",),
 )
