@@ -140,7 +140,8 @@ class Method(Settings, ABC):
         return 0
 
     def era(self, stage: int) -> int:
-        """The part of the curriculum that a stage belongs to: with a new one, an optimizer may forget and warm up again."""
+        """The part of the curriculum that a stage belongs to: with a new one, an optimizer may forget and warm up again, and the
+        best checkpoint begins anew."""
         return stage
 
     def pacing(self) -> "Pacing | None":

@@ -209,8 +209,8 @@ class Loop:
                 if train.reset_optimizer == "stage":
                     forget(self.optimizer)
                 at.began = at.step
+                at.best = at.best_step = None  # results of an easier stage are no measure for this one
             at.stage = stage
-            at.best = at.best_step = None  # results of an easier stage are no measure for this one
         if train.reset_optimizer == "epoch" and int(epoch) > at.epoch:
             forget(self.optimizer)
         at.epoch = int(epoch)
