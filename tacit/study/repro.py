@@ -79,7 +79,7 @@ def reproduce(
                 outcomes.append(Outcome(name, seed, metrics[chosen.metric], run.verdicts()))
             answers = asked(run, arm.asked, evaluate)
             told.append(
-                {"arm": name, "recipe": arm.recipe, "overrides": given, "seed": seed, "metrics": metrics}
+                {"arm": name, "recipe": arm.recipe, "overrides": _shown(given, runs), "seed": seed, "metrics": metrics}
                 | ({"asked": answers} if answers else {})
             )
             outcomes += [
@@ -119,6 +119,15 @@ def _metrics(run: Run) -> dict[str, float]:
     # A run whose thoughts are never used has started no earlier than at its end.
     starts = {"starts": run.starts() or run.evaluations[-1]["step"]} if "null_nll" in run.result() else {}
     return run.result() | more | starts
+
+
+def _shown(given: Mapping[str, Any], runs: Path) -> dict[str, Any]:
+    """Run folders as they would lie by default: where they lie on this machine is nobody's business."""
+    inside = f"{runs}/"
+    return {
+        path: f"{RUNS}/{value.removeprefix(inside)}" if isinstance(value, str) and value.startswith(inside) else value
+        for path, value in given.items()
+    }
 
 
 def _seconds(told: Sequence[Mapping[str, Any]]) -> float:

@@ -321,6 +321,15 @@ def test_an_arm_may_only_lend_its_weights(judged, tmp_path, trained):
     assert "| lends | 0 | – |" in file.with_suffix(".md").read_text()
 
 
+def test_a_page_does_not_tell_where_its_runs_lie(tmp_path, trained):
+    goes_on = replace(CLAIM, arms={**CLAIM.arms, "more": Arm("r/a", begins="b")})
+    options = {"runs": tmp_path / "runs", "results": tmp_path / "results", "train": trained, "say": lambda _: None}
+    file = reproduce(goes_on, **options)
+    [one, *_] = [run for run in json.loads(file.read_text())["runs"] if run["arm"] == "more"]
+    assert one["overrides"]["model.path"] == "runs/repro/made-up/cpu/b-0" and str(tmp_path) not in file.read_text()
+    assert str(tmp_path) in [overrides for *_, overrides, _, _ in trained.calls][-1]["model.path"]
+
+
 def test_a_scale_may_train_fewer_arms_and_say_what_is_smaller(tmp_path, trained):
     few = Scale({"train.steps": 2}, arms=("a", "b"), rule=Beats("b", "a"), smaller="two steps")
     more = replace(CLAIM, arms={**CLAIM.arms, "c": Arm("r/b")}, scales={**CLAIM.scales, "gpu": few})
