@@ -52,7 +52,8 @@ def test_shorter_thoughts(tmp_path):
     assert [run["arm"] for run in page["runs"]] == ["start", "exact", "sampled", "published"]
     first = tmp_path / "runs/rl-length/smoke"
     for run in page["runs"][1:]:
-        assert run["overrides"]["model.path"] == str(first / "start-0")
+        assert run["overrides"]["model.path"] == "runs/repro/rl-length/smoke/start-0"
+        assert Run(first / f"{run['arm']}-0").recipe["model"]["path"] == str(first / "start-0")
         assert {"latents_mean", "accuracy"} <= run["metrics"].keys()
     assert "exact − start" in page["sentence"] and "sampled at most" in page["sentence"]
     assert len({run["metrics"]["train/tokens"] for run in page["runs"]}) > 1
