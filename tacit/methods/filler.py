@@ -51,7 +51,7 @@ class Filler(Gated):
     @model_validator(mode="after")
     def _always_is_all(self) -> "Filler":
         curriculum = ("gate", "removal", "from_step", "from_rate", "replay", "frontier_weight")
-        idle = [name for name in curriculum if getattr(self, name) != type(self).model_fields[name].default]
+        idle = self.changed(*curriculum)
         if self.always and idle:
             raise ValueError(
                 f"always: true means pauses from the first step to the last, so {idle[0]} has nothing to say; leave it out, or "

@@ -45,7 +45,7 @@ class Removal(Settings):
 
     def paced(self) -> list[str]:
         """The fields that set a pace and are not as they are by default: what a gate, which sets its own, would ignore."""
-        return [name for name in PACE if getattr(self, name) != type(self).model_fields[name].default]
+        return self.changed(*PACE)
 
     def count(self, at: Progress) -> int:
         """Tokens gone at this point of training, before smoothing."""

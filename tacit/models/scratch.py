@@ -83,10 +83,9 @@ class Scratch(Settings):
     def faults(self) -> dict[str, str]:
         """Every setting that cannot work, with the reason and the remedy; empty if a model can be built."""
         family, faults = FAMILIES[self.family], {}
-        for name in sorted(OPTIONAL - family.has):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                able = ", ".join(other for other, shape in FAMILIES.items() if name in shape.has)
-                faults[name] = f"{self.family} has no such setting: leave it out, or take one of {able}"
+        for name in self.changed(*sorted(OPTIONAL - family.has)):
+            able = ", ".join(other for other, shape in FAMILIES.items() if name in shape.has)
+            faults[name] = f"{self.family} has no such setting: leave it out, or take one of {able}"
         if self.head == "mlp" and self.tied and "head" in family.has:
             faults["tied"] = "an mlp head ends in another width than the embeddings: set tied: false, or head: linear"
         if "roles" in family.has:
