@@ -60,7 +60,9 @@ def standing(folder: Path) -> dict[str, str]:
     if not (folder / METRICS).is_file() or not run.training:
         return {"step": "starting"}
     last, steps = run.training[-1], (run.recipe.get("train") or {}).get("steps")
-    told = {"step": f"step {last['step']}/{steps or '?'}", "stage": f"stage {last.get('stage')}"}
+    told = {"step": f"step {last['step']}/{steps or '?'}"}
+    if last.get("stage") != run.training[0].get("stage"):  # the number of an only stage tells nothing
+        told["stage"] = f"stage {last['stage']}"
     if run.answered:
         told["accuracy"] = f"accuracy {run.answered[-1][f'{PREFIX}accuracy']:.1%}"
     if steps:
