@@ -15,7 +15,7 @@ def compare(runs: Runs, by: By = None, json: Json = None) -> None:
     from json import dumps
 
     from tacit.errors import TacitError
-    from tacit.study.compare import COLUMNS, compare, compare_stages, print_table
+    from tacit.study.compare import compare, compare_stages, print_table
     from tacit.study.runs import METRICS, find_runs
     from tacit.study.stages import COLUMNS as STAGES
 
@@ -27,5 +27,5 @@ def compare(runs: Runs, by: By = None, json: Json = None) -> None:
     rows = compare_stages(found) if by else compare(found)
     if json:
         json.write_text(dumps(rows, indent=1) + "\n", encoding="utf-8")
-    told = [name for name in STAGES if any(row[name] not in (None, []) for row in rows)] if by else COLUMNS
+    told = [name for name in STAGES if any(row[name] not in (None, []) for row in rows)] if by else None
     print_table(rows, columns=told)

@@ -82,12 +82,13 @@ def _teams(recipe: str, points: Sequence[Point], folder: Path) -> list[Job]:
     jobs = []
     for words, members in groups.items():
         seeds = ",".join(point.varied[SEED] for point in members)
-        name = _pattern(members)
-        if name is None:  # a name so long that its seed is cut off
+        pattern = _pattern(members)
+        if pattern is None:  # a name so long that its seed is cut off
             jobs += [_job(recipe, point, folder) for point in members]
             continue
-        command = ["train", recipe, *words, "--seeds", seeds, "--out", str(folder / name), "--resume"]
-        jobs.append(Job(name, command, folder / "logs" / f"{name.replace('{seed}', seeds)}.log"))
+        command = ["train", recipe, *words, "--seeds", seeds, "--out", str(folder / pattern), "--resume"]
+        name = pattern.replace("{seed}", seeds)
+        jobs.append(Job(name, command, folder / "logs" / f"{name}.log"))
     return jobs
 
 

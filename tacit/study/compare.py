@@ -6,8 +6,12 @@ from typing import Any
 from tacit.study.runs import Run
 from tacit.study.stages import by_stage
 
-COLUMNS = ("run", "method", "steps", "accuracy", "stderr", "thoughts", "forwards", "flops", "seconds")
-"""thoughts: silent and written, of an answer; forwards and FLOPs of an answer; seconds of training."""
+COLUMNS = (
+    "run", "method", "steps", "accuracy", "stderr", "nll", "null_nll", "used", "thoughts", "forwards", "flops", "seconds"
+)  # fmt: skip
+"""nll and what follows, of texts: nats of a token, behind no thought, and how much worse behind another's; thoughts: silent and
+written, of an answer, or the tokens of one before a token of a text; forwards and FLOPs of an answer; seconds of training."""
+NATS = ("nll", "null_nll", "used")
 
 
 def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -34,21 +38,33 @@ def _row(run: Run, name: str) -> dict[str, Any]:
         "steps": max((line["step"] for line in run.lines if "step" in line), default=None),
         "accuracy": found.get("accuracy"),
         "stderr": found.get("stderr"),
-        "thoughts": found["latents_mean"] + found.get("thought_tokens_mean", 0) if "latents_mean" in found else None,
+        **{name: found.get(name) for name in NATS},
+        "thoughts": _thoughts(found),
         "forwards": found["forwards"] / n if n and "forwards" in found else None,
         "flops": found["flops"] / n if n and "flops" in found else None,
         "seconds": run.training[-1].get("seconds") if run.training else None,
     }
 
 
-def print_table(rows: Sequence[dict[str, Any]], more: Sequence[str] = (), columns: Sequence[str] = COLUMNS) -> None:
-    """The rows on the screen; `more` are columns of their own between the run and the rest."""
+def _thoughts(found: dict[str, float]) -> float | None:
+    if "latents_mean" in found:
+        return found["latents_mean"] + found.get("thought_tokens_mean", 0)
+    return found.get("thought_tokens")
+
+
+def filled(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The columns that some row fills: questions and texts are judged by different ones."""
+    return [name for name in COLUMNS if name == "run" or any(row.get(name) is not None for row in rows)]
+
+
+def print_table(rows: Sequence[dict[str, Any]], more: Sequence[str] = (), columns: Sequence[str] | None = None) -> None:
+    """The rows on the screen; `more` are columns of their own between the run and the rest, which are those that are filled."""
     import sys
 
     from rich.console import Console
     from rich.table import Table
 
-    names = ["run", *more, *(name for name in columns[1:] if name != "stderr")]
+    names = ["run", *more, *(name for name in (columns or filled(rows))[1:] if name != "stderr")]
     table = Table(*names, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(cell(name, row) for name in names))
@@ -66,6 +82,8 @@ def cell(name: str, row: dict[str, Any]) -> str:
         return f"{value:.1%}"
     if name == "places":
         return " ".join(f"{share:.2f}" for share in value)
+    if name in NATS:
+        return f"{value:.4f}"
     if name == "ppl":
         return f"{value:.4g}"
     if isinstance(value, float):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tacit.study.compare import COLUMNS, cell, compare
+from tacit.study.compare import cell, compare, filled
 from tacit.study.plot import plot_run
 from tacit.study.runs import PREFIX, Run
 from tacit.whole import write_whole
@@ -26,11 +26,12 @@ def conclude(folders: Sequence[Path], *, say: Callable[[str], None] = print) -> 
 
 def table(runs: Sequence[Run]) -> str:
     """The runs side by side, and the stages of each that has several, in Markdown."""
-    names = [name for name in ("run", *COLUMNS[1:]) if name != "stderr"]
+    rows = compare(runs)
+    names = [name for name in filled(rows) if name != "stderr"]
     tested = [_test(run) for run in runs]
     more = ["test"] if any(tested) else []
     lines = [_row([*names, *more]), _row(["---"] * (len(names) + len(more)))]
-    for row, test in zip(compare(runs), tested):
+    for row, test in zip(rows, tested):
         lines.append(_row([cell(name, row) for name in names] + ([test or "–"] if more else [])))
     for run in runs:
         lines += _stages(run)

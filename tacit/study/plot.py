@@ -1,12 +1,13 @@
 """The pictures of a run, of several runs, and of a claim: always from result files, so they can be made again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tacit.errors import TacitError
 from tacit.study.efficiency import draw_efficiency
 from tacit.study.figures import COLORS, FAINT, INK, figure, percent
+from tacit.study.nats import LABEL, draw_nats, has_nats, nats_curve
 from tacit.study.policy import draw_lengths, draw_policy, has_policy, kinds
 from tacit.study.runs import PREFIX, Run, find_runs
 from tacit.study.stages import last_evaluations, stage_name, stage_starts
@@ -26,7 +27,8 @@ def plot(place: str | Path) -> list[Path]:
     runs = find_runs(folder)
     files = [file for run in runs for file in plot_run(run)]
     if len(runs) > 1:
-        files += _together(runs, folder / FOLDER / "accuracy.png")
+        files += _together([run for run in runs if run.answered], folder / FOLDER / "accuracy.png", _curve)
+        files += _together([run for run in runs if has_nats(run)], folder / FOLDER / "nll.png", nats_curve)
         files += draw_efficiency(runs, folder / FOLDER / "examples.png")
         thinking = [run for run in runs if kinds(run)]
         files += [draw_lengths(thinking, folder / FOLDER / "lengths.png")] if len(thinking) > 1 else []
@@ -39,8 +41,8 @@ def plot(place: str | Path) -> list[Path]:
 
 
 def plot_run(run: Run) -> list[Path]:
-    """The story of a curriculum, loss and learning rate, accuracy by step, by stage and by place, what a policy earns, how long
-    thoughts are: what the run's metrics hold of these."""
+    """The story of a curriculum, loss and learning rate, accuracy by step, by stage and by place, nats of texts, what a policy
+    earns, how long thoughts are: what the run's metrics hold of these."""
     folder, files = run.folder / FOLDER, []
     if has_story(run):
         files.append(draw_story(run, folder / "story.png"))
@@ -48,6 +50,8 @@ def plot_run(run: Run) -> list[Path]:
         files.append(_loss(run, folder / "loss.png"))
     if run.answered:
         files.append(_accuracy(run, folder / "accuracy.png"))
+    if has_nats(run):
+        files.append(draw_nats(run, folder / "nll.png"))
     if len({line["stage"] for line in run.answered if line.get("stage") is not None}) > 1:
         files.append(_stages(run, folder / "stages.png"))
     if has_places(run):
@@ -83,21 +87,25 @@ def _accuracy(run: Run, file: Path) -> Path:
     return file
 
 
-def _together(runs: Sequence[Run], file: Path) -> list[Path]:
+def _together(runs: Sequence[Run], file: Path, curve: Callable[..., None]) -> list[Path]:
     """One curve for each run that was evaluated; more than a handful share a colour by their method."""
-    evaluated = [run for run in runs if run.answered]
-    if len(evaluated) < 2:
+    if len(runs) < 2:
         return []
-    few = len(evaluated) <= len(COLORS)
-    kinds = list(dict.fromkeys(run.name if few else run.method for run in evaluated))
+    called = [run.name for run in runs]
+    if len(set(called)) < len(runs):  # a grid of one recipe
+        called = [run.folder.relative_to(file.parent.parent).as_posix() for run in runs]
+    names = called if len(runs) <= len(COLORS) else [run.method for run in runs]
+    kinds = list(dict.fromkeys(names))
     with figure(file, size=(8.5, 4.0)) as axis:
-        for run in evaluated:
-            place = kinds.index(run.name if few else run.method)
-            _curve(axis, run, COLORS[place % len(COLORS)], label=kinds[place])
+        for run, name in zip(runs, names):
+            curve(axis, run, COLORS[kinds.index(name) % len(COLORS)], label=name)
         handles = dict(zip(*reversed(axis.get_legend_handles_labels())))
         axis.legend(handles.values(), handles.keys(), loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        axis.set(title="accuracy", xlabel="optimizer step", ylabel="accuracy ± standard error")
-        percent(axis)
+        if curve is nats_curve:
+            axis.set(title="texts of the evaluation", xlabel="optimizer step", ylabel=LABEL)
+        else:
+            axis.set(title="accuracy", xlabel="optimizer step", ylabel="accuracy ± standard error")
+            percent(axis)
     return [file]
 
 

@@ -21,3 +21,15 @@ def made_run(folder: Path, method: str = "coconut", accuracy: float = 0.75, stag
     rows = [{"id": f"valid-{n}", "correct": bool(verdict)} for n, verdict in enumerate(correct)]
     (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
+
+
+def made_text_run(folder: Path, method: str = "quiet", nll: float = 1.0) -> Path:
+    """A run over texts, whose thoughts are worth half a nat."""
+    made_run(folder, method)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = [line for line in lines if "loss" in line]
+    for step in (20, 40):
+        found = {"nll": nll * 40 / step, "null_nll": nll * 40 / step + 0.5, "used": 0.25, "thought_tokens": 3.0}
+        lines.append({"step": step, "epoch": 0.5, "stage": 0} | {f"eval/{key}": value for key, value in found.items()})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from tacit.errors import DataError, TacitError
-from tacit.study.compare import COLUMNS, compare
+from tacit.study.compare import COLUMNS, compare, filled, print_table
 from tacit.study.figures import figure
 from tacit.study.plot import plot, stage_starts
 from tacit.study.runs import Run, find_runs, read_lines
-from tests.study.made_run import made_run
+from tests.study.made_run import made_run, made_text_run
 
 PNG = b"\x89PNG\r\n"
 
@@ -50,6 +50,15 @@ def test_a_table_of_runs(run):
     assert tuple(row) == COLUMNS
     assert (row["steps"], row["accuracy"], row["stderr"], row["thoughts"]) == (40, 0.75, 0.05, 7.5)
     assert (row["forwards"], row["flops"], row["seconds"]) == (10, 2e5, 20)
+
+
+def test_texts_are_compared_by_nats(run, tmp_path, capsys):
+    rows = compare([Run(made_text_run(tmp_path / "text"))])
+    assert [rows[0][name] for name in ("accuracy", "nll", "null_nll", "used", "thoughts")] == [None, 1, 1.5, 0.25, 3]
+    assert filled(rows) == ["run", "method", "steps", "nll", "null_nll", "used", "thoughts", "seconds"]
+    assert "nll" not in filled(compare([Run(run)])) and "accuracy" in filled(rows + compare([Run(run)]))
+    print_table(rows)
+    assert "accuracy" not in (said := capsys.readouterr().out) and "1.0000" in said and "1.5000" in said
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):
@@ -92,6 +101,20 @@ def test_runs_below_a_folder_get_a_common_picture(tmp_path):
     for method in ("coconut", "cot"):
         made_run(tmp_path / method, method)
     assert plot(tmp_path)[-1] == tmp_path / "plots" / "accuracy.png"
+
+
+def test_texts_have_a_picture_of_nats(tmp_path):
+    """One for each run and one of all, in which the runs of a grid, all of one name, have lines of their own."""
+    folders = [made_text_run(tmp_path / f"seed={seed}", nll=1 + seed) for seed in range(2)]
+    assert [file.relative_to(tmp_path).as_posix() for file in plot(tmp_path)] == [
+        f"{folder}plots/{name}.png" for folder in ("seed=0/", "seed=1/") for name in ("loss", "nll")
+    ] + ["plots/nll.png"]  # fmt: skip
+    first, second = ((folder / "plots" / "nll.png").read_bytes() for folder in folders)
+    assert first != second
+    together = (tmp_path / "plots" / "nll.png").read_bytes()
+    (folders[1] / "recipe.yaml").write_text("method: {name: quiet}\nrun: {name: another}\n")
+    plot(tmp_path)
+    assert (tmp_path / "plots" / "nll.png").read_bytes() != together
 
 
 def test_an_empty_folder_has_nothing_to_draw(tmp_path):

@@ -145,9 +145,11 @@ def test_seeds_anywhere_in_a_grid_are_trained_together(words):
     points = grid(words)
     jobs = _teams("recipe", points, Path("sweep"))
     assert len(jobs) == 4 and all("0,10" in job.words for job in jobs)
-    assert {job.name.replace("{seed}", seed) for job in jobs for seed in ("0", "10")} == {
+    folders = [Path(job.words[job.words.index("--out") + 1]).name for job in jobs]
+    assert {name.replace("{seed}", seed) for name in folders for seed in ("0", "10")} == {
         point.name for point in points
     }
+    assert all("seed=0,10" in job.name and job.log.stem == job.name for job in jobs)
 
 
 def test_seeds_whose_names_are_cut_are_trained_one_by_one():
@@ -156,4 +158,4 @@ def test_seeds_whose_names_are_cut_are_trained_one_by_one():
 
     points = grid([f"run.name={'a' * 150},b", "seed=0,1"])
     jobs = _teams("recipe", points, Path("sweep"))
-    assert [job.name for job in jobs] == [points[0].name, points[1].name, "name=b_seed={seed}"]
+    assert [job.name for job in jobs] == [points[0].name, points[1].name, "name=b_seed=0,1"]
