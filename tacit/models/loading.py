@@ -46,13 +46,17 @@ def load_base(
     return model, words
 
 
+def _teach_ours() -> None:
+    """The library knows our recurrent models from here on; of one it does not know, even a tokenizer is loaded with a warning."""
+    import tacit.models.gru
+    import tacit.quiet.drawn
+    import tacit.quiet.model  # noqa: F401
+
+
 def _weights(place: str, **options: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
-    import tacit.models.gru
-    import tacit.quiet.drawn
-    import tacit.quiet.model  # noqa: F401 (teaches the library our recurrent models)
-
+    _teach_ours()
     place = find_weights(place)
     try:
         made: Any = AutoModelForCausalLM.from_pretrained(place, output_loading_info=True, **options)
@@ -96,10 +100,7 @@ def read_config(name: str, revision: str | None = None) -> Any:
     """The configuration of a model."""
     from transformers import AutoConfig
 
-    import tacit.models.gru
-    import tacit.quiet.drawn
-    import tacit.quiet.model  # noqa: F401 (teaches the library our recurrent models)
-
+    _teach_ours()
     place = architecture_of(find_weights(name), revision)
     try:
         return AutoConfig.from_pretrained(place, revision=revision)
@@ -128,6 +129,7 @@ def _tokenizer(place: str, revision: str | None, given: str) -> Any:
 def load_tokenizer(place: str, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
+    _teach_ours()
     place = find_folder(place)
     try:
         return AutoTokenizer.from_pretrained(place, revision=revision)

@@ -1,6 +1,8 @@
 """Existing weights that cannot be what they should be are refused with one clear sentence."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -24,6 +26,13 @@ def saved(tmp_path):
         return tmp_path / "it"
 
     return save
+
+
+def test_a_tokenizer_of_ours_is_loaded_without_a_warning(saved):
+    """In a process of its own, where nothing else has made our models known."""
+    code = "import sys; from tacit.models.loading import load_tokenizer; load_tokenizer(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, saved(family="gru")], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def change(folder, **tensors):
