@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tacit.engine.sampling import Sampling
-from tacit.errors import TacitError
+from tacit.errors import ModelError, TacitError
 from tacit.evaluate.account import Thought, account, ends
 from tacit.evaluate.split import with_latents
 from tacit.evaluate.subject import method_of, template_of
@@ -41,6 +41,11 @@ def generate(
     learned several stages writes the steps that it did not think. `then`: words that it must begin with behind them, such as
     << for an equation. `sampling`: fields of `Sampling`, such as max_tokens, temperature and seed. `on_token(question, id,
     text)` is told every token as it is chosen."""
+    if thinker.alone:
+        raise ModelError(
+            f"{type(thinker.model).__name__} predicts texts that are given, with a thought of its own before every token, and "
+            "writes none. tacit eval judges its predictions, tacit probe shows its thoughts"
+        )
     texts = [texts] if isinstance(texts, str) else list(texts)
     for number, text in enumerate(texts, 1):
         if not text.strip():

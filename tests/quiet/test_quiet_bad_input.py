@@ -75,3 +75,15 @@ def test_an_unknown_character_is_named(tmp_path):
     words = Template(bos=True, cue="")
     with pytest.raises(TacitError, match="'z'"):
         evaluate_texts(thinker, Quiet(), words, [Example("one", text="abz")], Eval())
+
+
+@pytest.mark.parametrize("tiny", [{"family": "roles"}, {"family": "gaussian"}])
+def test_a_model_that_only_predicts_is_not_asked_to_write(tiny):
+    from tacit.models.making import make_thinker
+    from tacit.models.scratch import Scratch
+    from tacit.recipe.schema import Model
+    from tacit.thinking import Thinking
+
+    thinker = make_thinker(Model(tiny=Scratch(hidden=4, **tiny)), Thinking(), texts=["abc"])
+    with pytest.raises(TacitError, match=r"predicts texts that are given.* and writes none\. tacit eval"):
+        thinker.generate("ab")
