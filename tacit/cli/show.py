@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 RecipeName = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A name from tacit ls, or a YAML file.")]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes, for editors.")]
-Field = Annotated[str | None, typer.Option("--help-field", help="Explain a field or a group: train.lr, method.cot")]
+Field = Annotated[
+    str | None,
+    typer.Option(
+        "--help-field", help="Explain a field or a group: train.lr, method.cot; with RECIPE also method.length."
+    ),
+]
 Batch = Annotated[bool, typer.Option("--batch", help="Print the first batch token by token.")]
 Estimate = Annotated[bool, typer.Option("--estimate", help="Estimate memory and time of a step.")]
 Options = Annotated[
@@ -42,7 +47,7 @@ def show(
     if schema:
         print(json.dumps(json_schema(), indent=2))
     elif help_field:
-        print(help_text(help_field))
+        print(help_text(help_field, load(recipe, overrides or [], disk=False).recipe if recipe else None))
     elif recipe is None and options is None:
         raise typer.BadParameter("name a recipe; tacit ls recipes lists them")
     else:

@@ -60,10 +60,16 @@ def nearest_path(path: str, siblings: list[str]) -> str | None:
     return next(iter(close or elsewhere), None)
 
 
-def help_text(path: str) -> str:
-    """Type, limits, default and meaning of one field, or of all fields of a group: `train.lr`, `method.coconut`."""
+def help_text(path: str, recipe: Recipe | None = None) -> str:
+    """Type, limits, default and meaning of one field, or of all fields of a group: `train.lr`, `method.coconut`. With a recipe,
+    its own paths are known too: `method.length`."""
     kind, _, rest = path.partition(".")
     name, _, field = rest.partition(".")
+    if recipe is not None and rest and kind in REGISTRIES:
+        own = getattr(recipe, kind)
+        if name in type(own.settings).model_fields or name not in REGISTRIES[kind]:
+            name, field = own.name, rest
+            path = f"{kind}.{name}.{rest}"
     tree: dict[str, Any] = {}
     inner = path
     if kind in REGISTRIES:

@@ -111,11 +111,12 @@ def test_show_as_yaml_runs_again(tacit_, recipe, tmp_path):
     assert "steps: 2\n" in first and "lr: 0.5\n" in first
 
 
-def test_show_schema_and_help(tacit_):
+def test_show_schema_and_help(tacit_, recipe):
     code, out, _ = tacit_("show", "--schema")
     assert code == 0 and "method_silent" in json.loads(out)["$defs"]
     code, out, _ = tacit_("show", "--help-field", "method.silent.steps")
     assert (code, out) == (0, "method.silent.steps: whole number, default 1\n    How many silent steps.\n")
+    assert tacit_("show", recipe, "--help-field", "method.steps") == (0, out, "")
 
 
 def test_ls(tacit_):

@@ -3,8 +3,10 @@
 import pytest
 
 from tacit.errors import TacitError
+from tacit.methods import METHODS
 from tacit.recipe.fields import help_text, json_schema, shared_paths
 from tacit.recipe.schema import Recipe
+from tests.recipe.conftest import Complete
 
 pytestmark = pytest.mark.usefixtures("registries")
 
@@ -25,6 +27,26 @@ def test_help_of_a_group():
     assert "train.latents: a group of fields" in help_text("train")
     assert help_text("method.latent").startswith("method.latent: Thoughts as vectors.")
     assert help_text("task") == "task.name: one of chain, graph\ntask.NAME lists the fields of one."
+
+
+def test_fields_of_a_recipe_are_called_as_it_calls_them():
+    recipe = Recipe.model_validate({"task": {"name": "chain", "length": 4}, "method": {"name": "latent"}})
+    asked = help_text("method.latents_per_step", recipe)
+    assert asked == help_text("method.latent.latents_per_step") == help_text(asked.partition(":")[0], recipe)
+    assert help_text("train.lr", recipe) == help_text("train.lr")
+    assert help_text("method.written", recipe) == help_text("method.written"), "another method"
+    with pytest.raises(TacitError, match=r"no field method\.latent\.stage; did you mean max_stage"):
+        help_text("method.stage", recipe)
+
+
+def test_a_recipes_own_field_comes_before_another_method_of_that_name(monkeypatch):
+    class Latent(Complete):
+        written: int = 5
+
+    monkeypatch.setitem(METHODS, "latent", Latent)
+    recipe = Recipe.model_validate({"task": {"name": "chain"}, "method": {"name": "latent"}})
+    assert help_text("method.written", recipe) == "method.latent.written: whole number, default 5"
+    assert help_text("method.written").startswith("method.written: Thoughts in words.")
 
 
 @pytest.mark.parametrize(
