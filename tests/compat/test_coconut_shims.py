@@ -172,6 +172,12 @@ def test_what_cannot_be_is_refused_by_its_key(rows, changes, told):
     assert told in refused(rows, **changes)
 
 
+@pytest.mark.parametrize("count", ["two", "0", "-1", "1.5", ""])
+def test_a_number_of_processes_that_is_none(rows, monkeypatch, count):
+    monkeypatch.setenv("WORLD_SIZE", count)
+    assert f"WORLD_SIZE: this variable of the environment is {count!r}" in refused(rows)
+
+
 def test_all_faults_come_at_once(rows):
     told = refused(rows, c_thougt=2, seed=-1, lr="fast")
     assert "3 faults" in told and "seed" in told and "lr" in told

@@ -70,7 +70,7 @@ def plan(file: Path) -> Plan:
         made.start = find_start(given, faults)
         _model(made)
         _mode(made, faults)
-        _optimisation(made)
+        _optimisation(made, faults)
         _reports(made)
         if "project" in given.named:
             made.notes.append("project: no effect, since no account is needed; train.track sends numbers to a tracker")
@@ -158,9 +158,16 @@ def _stages(made: Plan, mode: str) -> None:
     made.notes += [f"{name}: no effect with {mode}" for name in names if name in made.given.named]
 
 
-def _optimisation(made: Plan) -> None:
+def _optimisation(made: Plan, faults: list[str]) -> None:
     values = made.given.values
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    told = os.environ.get("WORLD_SIZE", "1").strip()
+    if not (told.isdecimal() and int(told)):
+        faults.append(
+            f"WORLD_SIZE: this variable of the environment is {told!r}, and it counts processes; torchrun sets it, so unset it "
+            "for one process"
+        )
+        return
+    ranks = int(told)
     batch = values["batch_size_training"] * values["gradient_accumulation_steps"] * ranks
     made.put("train.batch", batch, "batch_size_training")
     made.put("train.micro_batch", min(values["batch_size_training"], batch), "batch_size_training")
