@@ -40,6 +40,7 @@ def impossible(recipe: Recipe) -> Iterator[Conflict]:
     yield from _training(recipe.train)
     if recipe.method:
         yield from _thoughts(recipe)
+        yield from _layers(recipe)
         yield from _late(recipe)
         yield from _together(recipe)
     model, train, evaluation = recipe.model, recipe.train, recipe.eval
@@ -221,6 +222,25 @@ def _thoughts(recipe: Recipe) -> Iterator[Conflict]:
         yield Conflict(
             f"only jacobi goes in rounds, and the schedule is {thinking.schedule}; set train.latents.rounds: null",
             ("train.latents.rounds", "train.latents.schedule"),
+        )
+    own = getattr(recipe.method.settings, "thoughts", None)
+    if isinstance(own, Thinking) and own.schedule != "jacobi" and own.rounds != Thinking().rounds:
+        yield Conflict(
+            f"only jacobi goes in rounds, and method.thoughts.schedule is {own.schedule}, so {own.rounds} rounds would change "
+            "nothing; leave them out, or set method.thoughts.schedule: jacobi",
+            ("method.thoughts.rounds", "method.thoughts.schedule"),
+        )
+
+
+def _layers(recipe: Recipe) -> Iterator[Conflict]:
+    """Layers to compare that a model from scratch will not have. How many those of a path have is seen when they are read."""
+    tiny, distance = recipe.model.tiny, getattr(recipe.method.settings, "distance", None)
+    blocks = getattr(distance, "blocks", None)
+    if tiny is not None and blocks is not None and blocks[1] >= tiny.layers:
+        yield Conflict(
+            f"layers {blocks[0]} to {blocks[1]} are to be compared, and model.tiny.layers: {tiny.layers} makes layers 0 to "
+            f"{tiny.layers - 1}; name some of these, or null for all",
+            ("method.distance.blocks", "model.tiny.layers"),
         )
 
 

@@ -36,6 +36,14 @@ def fault(recipe: str, *words: str):
         ("adaptive/latent-6-by-1+rl-tiny", JACOBI, "train.latents.schedule", "this model decides on each"),
         (STOPS, ["method.latents.most=9", "method.thoughts.max_latents=8"], "method", "set thoughts.max_latents: 9"),
         (STOPS, ["method.student=0"], "method", "with student: 0 it does not learn to; set stop: 0"),
+        (
+            GIVEN,
+            ["method.thoughts.rounds=2"],
+            "method.thoughts.rounds",
+            "so 2 rounds would change nothing; leave them out",
+        ),
+        (GIVEN, [*JACOBI, "method.thoughts.rounds=2"], "method.thoughts.rounds", "method.thoughts.schedule is cached"),
+        (GIVEN, ["method.distance.blocks=[1,2]"], "method.distance.blocks", "makes layers 0 to 1; name some of these"),
         (GIVEN, ["method.thoughts.rounds=-1"], "method.thoughts.rounds", "-1 must be at least 0"),
         (GIVEN, ["method.latents.plus=0"], "method", "states behind silent steps are compared, and there are none"),
         (GIVEN, ["method.latents.per_step=1"], "method", "set stop: 1, or latents.per_step: 0"),
@@ -56,6 +64,8 @@ def test_what_can_be_done_in_another_order_still_can():
     assert load(GIVEN, JACOBI, disk=False).recipe.thinking().rounds == 2
     load(STOPS, ["method.latents.most=8", "method.thoughts.max_latents=8"], disk=False)
     load(GIVEN, ["method.student=0"], disk=False)
+    load(GIVEN, ["method.thoughts.schedule=jacobi", "method.thoughts.rounds=2"], disk=False)
+    load(GIVEN, ["method.distance.blocks=[1,2]", "model.tiny.layers=3"], disk=False)
 
 
 @pytest.mark.parametrize(
