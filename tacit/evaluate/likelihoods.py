@@ -41,6 +41,11 @@ from tacit.methods.base import Method
 from tacit.tasks.base import Task
 
 Ids = tuple[int, ...]
+NUMBERS = (
+    "accuracy", "stderr", "n", "correct", "answer_tokens_mean", "nll", "answer_logprob", "expected_accuracy",
+    "argmax_accuracy", "words_accuracy", "words_accuracy_per_token", "choice_accuracy", "unreachable",
+)  # fmt: skip
+"""All that `numbers` may tell beside `accuracy/KIND`."""
 
 
 class Spelling:

@@ -16,6 +16,9 @@ KEYS = (
 """The keys of `tacit eval --json`; scripts parse them. Behind them come `reasoning_tokens/mean` and so on, and those of the
 tables, such as `place/0`."""
 
+NUMBERS = (*(key for key in KEYS if key not in ("extractor", "task", "run")), "cot_match", "written_steps_mean")
+"""All that `Report.metrics` may hold beside the entries of tables, which have a slash in their names."""
+
 
 @dataclass(frozen=True)
 class Report:

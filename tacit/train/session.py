@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tacit.errors import TacitError
 from tacit.recipe import load
 from tacit.recipe.schema import Recipe
+from tacit.recipe.training import Eval
+from tacit.registry import nearest
 
 if TYPE_CHECKING:
     from tacit.train.begin import Resume
@@ -119,6 +121,7 @@ def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
 
     task, settings = recipe.resolved_task(), recipe.eval
     examples = list(islice(task.examples(settings.split), settings.limit))
+    check_best(settings, texts=bool(examples and examples[0].text))
     if examples and examples[0].text:
         return lambda thinker, stage, step: evaluate_texts(
             thinker, recipe.method.settings, task.template, examples, settings
@@ -131,6 +134,24 @@ def evaluation(recipe: Recipe, folder: Path) -> "Evaluate":
         return report.metrics()
 
     return evaluate
+
+
+def check_best(settings: Eval, texts: bool) -> None:
+    """Refuse a best metric that no evaluation of this kind will tell, before anything is learned. Of texts, each method tells
+    numbers of its own; entries of tables depend on the questions. What is wrong there, the first evaluation says."""
+    from tacit.evaluate import likelihoods, report
+
+    name = settings.best_metric.lstrip("-")
+    if texts and name == "accuracy":
+        raise TacitError(
+            f"eval.best_metric is {settings.best_metric}, and texts are read, not answered; set eval.best_metric: -nll"
+        )
+    known = likelihoods.NUMBERS if settings.check == "likelihood" else report.NUMBERS
+    if not texts and "/" not in name and name not in known:
+        raise TacitError(
+            f"eval.best_metric is {settings.best_metric}, and with eval.check: {settings.check} there is no number "
+            f"{name!r}{nearest(name, known)}. Known: {', '.join(known)}"
+        )
 
 
 def _with(overrides: Overrides, more: Mapping[str, Any]) -> Overrides:

@@ -13,7 +13,7 @@ from tacit.cli import main
 from tacit.engine.sampling import Sampling
 from tacit.errors import DataError
 from tacit.evaluate import KEYS, evaluate
-from tacit.evaluate.likelihoods import evaluate_answers
+from tacit.evaluate.likelihoods import NUMBERS, evaluate_answers
 from tacit.layout import Layout, Segment, targets
 from tacit.methods.coconut import Coconut
 from tacit.methods.cot import Cot
@@ -68,7 +68,9 @@ def maths(tmp_path):
 
 def found(thinker, task, method=None, batch=2, split="test"):
     examples = list(task.examples(split))
-    return evaluate_answers(thinker, method or Cot(), task, task.template, examples, Eval(batch=batch))
+    report = evaluate_answers(thinker, method or Cot(), task, task.template, examples, Eval(batch=batch))
+    assert {name for name in report.numbers if "/" not in name} <= {*NUMBERS}
+    return report
 
 
 # --- by hand ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import pytest
 import tacit
 from tacit.cli import main
 from tacit.errors import TacitError
+from tacit.recipe.training import Eval
+from tacit.train.session import check_best
 from tacit.train.step import Stepper
 
 RECIPE = """\
@@ -109,6 +111,30 @@ def test_mistakes_end_on_one_screen(recipe, capsys):
     assert "train.lr" in capsys.readouterr().err
     with pytest.raises(TacitError, match="has no checkpoint of step 7"):
         tacit.train(recipe, resume=7)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["eval.best_metric=acuracy"], "there is no number 'acuracy'; did you mean accuracy?"),
+        (["eval.best_metric=-nll"], "with eval.check: generate there is no number 'nll'"),
+        (["eval.best_metric=-nl", "eval.check=likelihood"], "with eval.check: likelihood there is no number 'nl'"),
+    ],
+)
+def test_a_best_metric_that_there_will_not_be_is_told_before_anything_is_learned(recipe, tmp_path, capsys, words, told):
+    assert verb(recipe, "--out", "here", *words) == 1
+    assert told in capsys.readouterr().err and not (tmp_path / "here").exists()
+
+
+def test_texts_have_no_accuracy(capsys):
+    assert verb("quiet/gru-tiny", "--tiny", "--out", "here", "eval.best_metric=accuracy") == 1
+    assert "texts are read, not answered; set eval.best_metric: -nll" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("metric", ["-thought_tokens_mean", "cot_match", "accuracy/two", "-nll"])
+def test_twin_what_an_evaluation_may_tell_is_taken(metric):
+    check_best(Eval(best_metric=metric, check="likelihood" if "nll" in metric else "generate"), texts=False)
+    check_best(Eval(best_metric="-base_nll"), texts=True)
 
 
 def test_a_method_cannot_report_under_a_name_of_the_loop(recipe, monkeypatch, capsys):
