@@ -83,7 +83,7 @@ def _told(file: Path) -> dict[str, Any]:
     try:
         return {"file": str(file), "bytes": file.stat().st_size}
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}; set bolt.corpus.source") from error
 
 
 def _rows(settings: Preparation) -> Iterator[Raw]:

@@ -1,5 +1,6 @@
 """From a recipe to the making of its data: the steps that need no model of ours."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,11 @@ def synthesis_part(part: str, kind: str, words: Sequence[str]) -> None:
     if rounds.synthesis is None:
         raise TacitError(f"{words[0]} does not say who writes; set bolt.synthesis.backend")
     if part == "plan":
+        if not (folder / "warm.jsonl").is_file():
+            raise TacitError(
+                f"there is no file {folder / 'warm.jsonl'} with documents to think about; make it with tacit bolt prepare "
+                f"{shlex.join(words)}"
+            )
         plan(kind, folder / "warm.jsonl", folder, rounds.synthesis, rounds.chunking)
     elif part == "work":
         print(f"{work(kind, folder, rounds.synthesis)} shards made here")

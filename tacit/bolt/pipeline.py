@@ -99,10 +99,23 @@ class Pipeline:
 
         rounds = self.rounds
         if rounds.corpus is not None:
+            self._check_read(rounds.corpus.folder)
             prepare(rounds.corpus, self.say)
         if rounds.corpus is not None and rounds.synthesis is not None:
             folder = Path(rounds.corpus.folder)
             synthesize("latent_thoughts", folder / "warm.jsonl", folder, rounds.synthesis, rounds.chunking, self.say)
+
+    def _check_read(self, folder: str) -> None:
+        """Refuse documents, and thoughts that cost money, from which nothing would be learned."""
+        task, place = self.recipe.task, Path(folder).absolute()
+        told = _dotted({**task.model_dump(mode="json"), **self.rounds.warm, **self.rounds.learn})
+        files = [one for value in told.values() for one in (value if isinstance(value, list) else [value])]
+        if not any(isinstance(one, str) and Path(one).absolute().is_relative_to(place) for one in files):
+            raise TacitError(
+                f"bolt.corpus prepares documents in {folder}, and task {task.name} reads none of them. Set task.name: rows, "
+                f"task.train: {folder}/corpus.jsonl, task.valid: {folder}/valid.jsonl and bolt.warm.task.train: "
+                f"{folder}/latent_thoughts.jsonl; or bolt.corpus: null"
+            )
 
     # -- learning -------------------------------------------------------------------------------------------------------
 
@@ -163,11 +176,16 @@ class Pipeline:
 
     def plan(self, number: int) -> None:
         """What is to be inferred, written down so that any process can take a part."""
-        rounds = self.rounds
+        rounds, model = self.rounds, self.model(number - 1)
+        if rounds.warm_run is None and not model.exists():
+            maker = f"learn … --round {number - 1}" if number > 1 else "warm …"
+            raise TacitError(
+                f"{model}, the model that infers in round {number}, is not there; make it with tacit bolt {maker}"
+            )
         seed = rounds.infer.seed + APART * self.recipe.train.seed + number
         about = {
             # From the round's folder, which other machines may know by another name.
-            "model": os.path.relpath(self.model(number - 1), self.place(number)),
+            "model": os.path.relpath(model, self.place(number)),
             "infer": rounds.infer.model_copy(update={"seed": seed}).model_dump(mode="json"),
         }
         workers.plan(self.place(number), self.recipe, rounds.shard, about)

@@ -50,11 +50,10 @@ class Shards:
             with alone(self.folder):
                 if not file.exists():
                     write_whole(file, json.dumps(wanted, indent=1) + "\n")
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if found != json.loads(json.dumps(wanted)):
-            different = [key for key in {*found, *wanted} if found.get(key) != json.loads(json.dumps(wanted)).get(key)]
+        different = _different(json.loads(file.read_text(encoding="utf-8")), json.loads(json.dumps(wanted)))
+        if different:
             raise TacitError(
-                f"{self.folder} holds work that was planned otherwise ({', '.join(sorted(different))} differ); give another "
+                f"{self.folder} holds work that was planned otherwise ({', '.join(different)} differ); give another "
                 "folder, or remove this one"
             )
         return self.shards()
@@ -165,6 +164,18 @@ class Shards:
                 if on_row:
                     on_row(row)
         return count
+
+
+def _different(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """The dotted names of all that is not the same."""
+    names = []
+    for key in sorted({*found, *wanted}):
+        old, new = found.get(key), wanted.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            names += [f"{key}.{name}" for name in _different(old, new)]
+        elif old != new:
+            names.append(key)
+    return names
 
 
 class _Kept:

@@ -1,8 +1,9 @@
 """The section `bolt.synthesis` of a recipe: who writes thoughts for the warm start, and at what price."""
 
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tacit.settings import Settings
 
@@ -18,7 +19,7 @@ class Synthesis(Settings):
     model: str = "gpt-4o-mini-2024-07-18"
     """What the server calls its model; for engine a run, a folder or a hub id."""
     url: str = "https://api.openai.com/v1"
-    """Where the server answers, up to /chat/completions."""
+    """Where the server answers: what stands before /chat/completions."""
     key: str | None = "OPENAI_API_KEY"
     """The variable, of the environment or of a file .env, that holds the server's key; null for a server without one."""
     temperature: float = Field(default=0.7, ge=0)
@@ -49,6 +50,17 @@ class Synthesis(Settings):
     """Of styles and answers."""
     shard: int = Field(default=200, ge=1)
     """Documents that one process takes at a time."""
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_asked(cls, url: str) -> str:
+        if not re.match(r"https?://[^/]", url):
+            raise ValueError(
+                f"{url} is no address: it must begin with http:// or https://, as http://127.0.0.1:8000/v1"
+            )
+        if url.rstrip("/").endswith("/chat/completions"):
+            raise ValueError(f"{url}: /chat/completions is added to it; set what stands before")
+        return url
 
     @model_validator(mode="after")
     def _priced(self) -> "Synthesis":

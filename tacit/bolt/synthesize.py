@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from tacit.bolt.asking import BACKENDS, STYLES, Account, Answer, Answered, Asker, Request, request
+from tacit.bolt.asking import BACKENDS, REFUSED, STYLES, Account, Answer, Answered, Asker, Request, request
 from tacit.bolt.chunks import Chunking, cut
 from tacit.bolt.lines import Lines
 from tacit.bolt.shards import Shard, Shards
@@ -114,16 +114,19 @@ def _merge(kind: str, folder: Path, settings: Synthesis, say: Say) -> Path:
             counts.update(answered=asked - len(failed), unanswered=len(failed))
             for one in failed:
                 faults[one["fault"]] += 1
-                said = said or one.get("reason") or one["fault"]
+                said = said or ": ".join(filter(None, (one["fault"], one.get("reason"))))
                 left.write(json.dumps({"id": row["id"], **one}, ensure_ascii=False) + "\n")
             if row["text"]:
                 counts.update(documents=1)
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
         if not counts["answered"]:  # inside, so that neither file comes to be
+            # Refusals are not kept, and all else would be found again under the same seeds.
+            other = f" with bolt.synthesis.seed={settings.seed + settings.attempts}" if {*faults} - {REFUSED} else ""
+            kept = f"; what was answered is kept in {folder / ANSWERS}, and another seed asks anew" if other else ""
             raise TacitError(
                 f"{settings.model} gave no answer to any of {counts['unanswered']} requests that could be used; the first: "
-                f"{said}. There is nothing to learn from. Mend that, remove {folder / kind} and give the same command; answers "
-                f"that were paid for stay in {folder / ANSWERS}"
+                f"{said}. There is nothing to learn from. Mend that, remove {folder / kind} and give the same "
+                f"command{other}{kept}"
             )
     told = {**counts, "faults": dict(faults), **vars(account), "price": round(account.price(settings), 6)}
     write_whole(folder / f"{kind}.json", json.dumps(told, indent=1) + "\n")

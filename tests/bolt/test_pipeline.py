@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
+from tacit.bolt.corpus import prepare
 from tacit.bolt.documents import infer_documents, rows_of
 from tacit.bolt.pipeline import Pipeline
+from tacit.bolt.preparation import Preparation
 from tacit.bolt.rounds import Inference
 from tacit.bolt.statistics import Statistics
 from tacit.bolt.workers import merge, work
@@ -194,3 +196,21 @@ def test_chunks_that_do_not_fit_are_counted():
     told = Statistics(rows).numbers()
     assert told["too_long"] > 0 and "".join(chunk["text"] for chunk in rows[0]["chunks"]) == TEXT
     assert all(chunk["thought"] == "" for row in rows for chunk in row["chunks"] if not chunk["candidates"])
+
+
+def test_documents_that_the_task_does_not_read_are_refused_before_anybody_is_paid(tmp_path):
+    corpus = {"source": str(tmp_path / "none.jsonl"), "folder": str(tmp_path / "data")}
+    with pytest.raises(TacitError, match=r"task walks reads none of them\. Set task\.name: rows"):
+        pipeline(tmp_path / "run", **{"bolt.corpus": corpus, "bolt.synthesis.backend": "dummy"}).run()
+    with pytest.raises(TacitError, match=r"none\.jsonl: cannot be read.*; set bolt\.corpus\.source"):
+        prepare(Preparation(**corpus))
+    assert not (tmp_path / "data").exists()
+
+
+def test_inference_without_a_model_says_what_makes_it(tmp_path):
+    with pytest.raises(
+        TacitError, match=r"run/warm, the model .* in round 1, is not there; make it with tacit bolt warm"
+    ):
+        pipeline(tmp_path / "run").plan(1)
+    with pytest.raises(TacitError, match="make it with tacit bolt learn … --round 1"):
+        pipeline(tmp_path / "run").plan(2)

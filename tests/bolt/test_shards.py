@@ -197,5 +197,9 @@ def test_two_plans_do_not_share_a_folder(tmp_path):
     planned(tmp_path)
     with pytest.raises(TacitError, match=r"planned otherwise \(seed differ\)"):
         Shards(tmp_path).plan(47, 5, {"seed": 2})
+    one, two = ({"settings": {"model": name, "url": "u"}} for name in "ab")
+    Shards(tmp_path / "deep").plan(47, 5, one)
+    with pytest.raises(TacitError, match=r"planned otherwise \(settings\.model differ\)"):
+        Shards(tmp_path / "deep").plan(47, 5, two)
     with pytest.raises(TacitError, match="holds no plan"):
         Shards(tmp_path / "elsewhere").shards()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tacit.bolt import asking, endpoint
 from tacit.bolt.asking import STYLES, Answer, Answered, Asker, Backend, Request, judged, request
 from tacit.bolt.chunks import Chunking
 from tacit.bolt.endpoint import Endpoint
+from tacit.bolt.making import synthesis_part
 from tacit.bolt.secrets import masked, secret
 from tacit.bolt.synthesis import Synthesis
 from tacit.bolt.synthesize import check_kind, merge, plan, work
@@ -324,10 +326,64 @@ def test_a_server_that_refuses_everything_is_no_judge_of_texts(corpus, server, t
 def test_nothing_is_learned_from_no_answers(server, tmp_path):
     """Too few requests to be sure of the server while it is asked."""
     (tmp_path / "few.jsonl").write_text(json.dumps({"id": "a", "text": "REFUSE this. And that."}) + "\n")
-    with pytest.raises(TacitError, match=r"no answer to any of 1 requests.*against the rules.*remove .*/out/wrap_cot"):
+    with pytest.raises(
+        TacitError,
+        match=r"no answer to any of 1 requests.*against the rules.*remove .*/out/wrap_cot and give the same command$",
+    ):
         synthesized("wrap_cot", tmp_path / "few.jsonl", tmp_path / "out", at(server().url))
     assert not (tmp_path / "out/wrap_cot.jsonl").exists() and not (tmp_path / "out/wrap_cot.json").exists()
     assert not list((tmp_path / "out").glob("answers/*/*"))
+
+
+@pytest.mark.parametrize(("text", "reason"), [("", "the first: empty"), ("NOT JSON", "the first: malformed: NOT JSON")])
+def test_what_it_says_after_no_answer_at_all_helps(corpus, tmp_path, monkeypatch, text, reason):
+    """Unusable answers are kept, so the same seeds would find them again, whatever was mended."""
+    fault = Answer(text, "malformed" if text else "", reason=text)
+    answers = [fault]
+    monkeypatch.setitem(asking.BACKENDS, "dummy", type("Ill", (Backend,), {"answer": answer_all(answers)}))
+    out = tmp_path / "out"
+    with pytest.raises(TacitError, match=f"{reason}.*remove {out}/wrap_cot and .* bolt.synthesis.seed=45;"):
+        synthesized("wrap_cot", corpus, out, DUMMY)
+    answers[:] = [Answer("A thought.")]
+    shutil.rmtree(out / "wrap_cot")
+    with pytest.raises(TacitError, match="no answer to any"):
+        synthesized("wrap_cot", corpus, out, DUMMY)
+    shutil.rmtree(out / "wrap_cot")
+    assert len(rows(synthesized("wrap_cot", corpus, out, DUMMY.model_copy(update={"seed": 45})))) == 12
+
+
+def answer_all(answers):
+    def answer(self, requests, on_answer):
+        for number in range(len(requests)):
+            on_answer(number, answers[0])
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("127.0.0.1:8000/v1", "must begin with http:// or https://"),
+        ("http://", "is no address"),
+        ("http://here/v1/chat/completions", "set what stands before"),
+    ],
+)
+def test_an_address_that_cannot_be_asked(url, told):
+    with pytest.raises(ValueError, match=told):
+        at(url)
+
+
+def test_documents_that_are_not_prepared_yet(tmp_path):
+    words = [
+        "bolt/smoke",
+        "bolt.corpus.source=a.jsonl",
+        f"bolt.corpus.folder={tmp_path}",
+        "bolt.synthesis.backend=dummy",
+    ]
+    with pytest.raises(
+        TacitError, match=r"no file .*warm\.jsonl .*; make it with tacit bolt prepare bolt/smoke bolt.corpus"
+    ):
+        synthesis_part("plan", "latent_thoughts", words)
 
 
 def test_a_server_that_wants_money_is_not_asked_again(server, tmp_path):
