@@ -13,6 +13,7 @@ from tacit.recipe.choice import REGISTRIES
 from tacit.recipe.faults import Fault, brief
 from tacit.recipe.fields import group, nearest_path
 from tacit.recipe.reader import COMMAND_LINE, Layer, origin_of
+from tacit.registry import resolve
 
 REASONS = {
     "int_type": "is not a whole number",
@@ -37,6 +38,9 @@ REASONS = {
     "too_long": "must have at most {max_length} entries",
 }
 """Predicates of a value, by pydantic's type of error."""
+
+OWNERS = 4
+"""So many of those that have a field are named."""
 
 
 def from_pydantic(error: ValidationError, tree: Mapping[str, Any], layer: Layer) -> list[Fault]:
@@ -70,7 +74,7 @@ def _fault(path: str, details: Sequence[ErrorDetails], tree: Mapping[str, Any], 
         owner = tree[above]["name"] if above in REGISTRIES else above or "a recipe"
         cls = group(above, tree)
         near = nearest_path(path, list(cls.model_fields) if cls else [])
-        return Fault(path, f"{owner} has no such field", value, near, origin)
+        return Fault(path, f"{owner} has no such field{_owners(above, word)}", value, near, origin)
     if kind == "missing":
         names = path if path in REGISTRIES else above if above in REGISTRIES and word == "name" else ""
         remedy = f"; set {names}.name to one of: {', '.join(sorted(REGISTRIES[names]))}" if names else ""
@@ -86,6 +90,17 @@ def _fault(path: str, details: Sequence[ErrorDetails], tree: Mapping[str, Any], 
     if kind == "model_type" and path in REGISTRIES:
         reason += f"; set {path}.name to choose one"
     return Fault(path, reason, value, near, origin)
+
+
+def _owners(kind: str, field: str) -> str:
+    """Which other tasks or methods have a field, told behind a comma."""
+    found = [
+        name
+        for name, cls in REGISTRIES.get(kind, {}).items()
+        if field in resolve(REGISTRIES[kind], name, kind).model_fields
+    ]
+    few = ", ".join(found[:OWNERS]) + (", …" if len(found) > OWNERS else "")
+    return f", which belongs to {few}" if found else ""
 
 
 def _reason(detail: ErrorDetails) -> str:

@@ -81,7 +81,11 @@ NAMES = [
     ("train.steps", "train.steps", "an override is written train.steps=VALUE"),
     ("=3", "=3", "an override is written train.steps=VALUE"),
     ("train.betas=[0.9, 0.99", "train.betas", "[0.9, 0.99 cannot be read; close the brackets, or quote the text"),
-    ("method.name=written method.latents_per_step=3", "method.latents_per_step", "written has no such field"),
+    (
+        "method.name=written method.latents_per_step=3",
+        "method.latents_per_step",
+        "written has no such field, which belongs to latent",
+    ),
 ]
 
 PAIRS = [
