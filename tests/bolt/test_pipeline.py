@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import shutil
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -214,3 +217,18 @@ def test_inference_without_a_model_says_what_makes_it(tmp_path):
         pipeline(tmp_path / "run").plan(1)
     with pytest.raises(TacitError, match="make it with tacit bolt learn … --round 1"):
         pipeline(tmp_path / "run").plan(2)
+
+
+def test_the_recipe_of_the_page_runs(tmp_path, monkeypatch):
+    """With few steps, and a stand-in for the server."""
+    page = (Path(__file__).parents[2] / "docs/bolt.md").read_text()
+    [recipe] = re.findall(r"^    (about: Thoughts behind my own .*?)\n\n", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(dedent(f"    {recipe}\n"))
+    texts = [f"Tom has {n} apples. He eats one. Now he has {n - 1} of them." for n in range(30)]
+    Path("mine.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    fewer = {"train.steps": 2, "bolt.synthesis.backend": "dummy", "bolt.infer.samples": 2, "bolt.infer.max_tokens": 4}
+    Pipeline("mine.yaml", fewer, "runs/mine", say=lambda _: None).run()
+    counts = [len(Path(f"data/mine/{name}.jsonl").read_text().splitlines()) for name in ("warm", "corpus", "valid")]
+    assert counts == [7, 20, 3]
+    assert len((tmp_path / "runs/mine/round-1/thoughts.jsonl").read_text().splitlines()) == 20
