@@ -20,9 +20,10 @@ from tacit.methods.cot import Cot
 from tacit.models.folder import read_facts
 from tacit.models.places import find_weights
 from tacit.recipe.choice import choose
+from tacit.recipe.explain import owners
 from tacit.recipe.reader import put, read_mapping, read_words, tree
 from tacit.recipe.training import Eval
-from tacit.registry import resolve
+from tacit.registry import nearest, resolve
 from tacit.tasks import TASKS
 from tacit.tasks.base import Split, Task, check_split
 from tacit.tasks.rows import Rows
@@ -108,12 +109,15 @@ def template_of(facts: Mapping[str, Any]) -> Template:
 
 
 def _chosen(kind: str, given: Mapping[str, Any]) -> Any:
-    resolve(REGISTRIES[kind], given["name"], kind)
+    cls = resolve(REGISTRIES[kind], given["name"], kind)
     try:
         return choose(kind, dict(given)).settings
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden" and "." not in where:
+            like = owners(kind, where) or nearest(where, cls.model_fields)
+            raise TacitError(f"{kind} {given['name']} has no field {where}{like}") from error
         raise TacitError(f"{kind} {given['name']} cannot be used like this: {where}: {first['msg']}") from error
 
 

@@ -74,7 +74,7 @@ def _fault(path: str, details: Sequence[ErrorDetails], tree: Mapping[str, Any], 
         owner = tree[above]["name"] if above in REGISTRIES else above or "a recipe"
         cls = group(above, tree)
         near = nearest_path(path, list(cls.model_fields) if cls else [])
-        return Fault(path, f"{owner} has no such field{_owners(above, word)}", value, near, origin)
+        return Fault(path, f"{owner} has no such field{owners(above, word)}", value, near, origin)
     if kind == "missing":
         names = path if path in REGISTRIES else above if above in REGISTRIES and word == "name" else ""
         remedy = f"; set {names}.name to one of: {', '.join(sorted(REGISTRIES[names]))}" if names else ""
@@ -92,7 +92,7 @@ def _fault(path: str, details: Sequence[ErrorDetails], tree: Mapping[str, Any], 
     return Fault(path, reason, value, near, origin)
 
 
-def _owners(kind: str, field: str) -> str:
+def owners(kind: str, field: str) -> str:
     """Which other tasks or methods have a field, told behind a comma."""
     found = [
         name

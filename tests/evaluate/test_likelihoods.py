@@ -319,7 +319,8 @@ def test_the_command(thinker, task, tmp_path, capsys):
     ("words", "reason"),
     [
         (["--task", "choice"], "set path"),
-        (["--task", "choice", "task.tset=x"], "task choice cannot be used like this: tset"),
+        (["--task", "choice", "task.tset=x"], "task choice has no field tset; did you mean test?"),
+        (["--task", "choice", "task.room=3"], "task choice has no field room, which belongs to layered"),
         (["--task", "choice", "train.lr=1"], "train.lr is no field of a task"),
         (["task.test=x"], "does not name one"),
         (["--task", "choice", "task.test"], "task.test=VALUE"),
