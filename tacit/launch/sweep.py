@@ -82,10 +82,23 @@ def _teams(recipe: str, points: Sequence[Point], folder: Path) -> list[Job]:
     jobs = []
     for words, members in groups.items():
         seeds = ",".join(point.varied[SEED] for point in members)
-        name = re.sub(rf"(?<![\w.])({SEED}|seed)={members[0].varied[SEED]}(?=_|$|~)", r"\1={seed}", members[0].name)
+        name = _pattern(members)
+        if name is None:  # a name so long that its seed is cut off
+            jobs += [_job(recipe, point, folder) for point in members]
+            continue
         command = ["train", recipe, *words, "--seeds", seeds, "--out", str(folder / name), "--resume"]
         jobs.append(Job(name, command, folder / "logs" / f"{name.replace('{seed}', seeds)}.log"))
     return jobs
+
+
+def _pattern(members: Sequence[Point]) -> str | None:
+    """The name that `{seed}` turns into that of every member: other settings may have a seed in theirs."""
+    first = members[0]
+    for found in re.finditer(rf"(?:^|_)(?:train\.)?seed=({re.escape(first.varied[SEED])})(?=_|~|$)", first.name):
+        pattern = first.name[: found.start(1)] + "{seed}" + first.name[found.end(1) :]
+        if all(pattern.replace("{seed}", point.varied[SEED]) == point.name for point in members):
+            return pattern
+    return None
 
 
 def finished(folder: Path) -> bool:

@@ -116,8 +116,7 @@ def test_a_team_has_one_process(recipe, tmp_path):
 
 
 def test_a_sweep_trains_seeds_together(recipe, tmp_path, monkeypatch):
-    from tacit.launch.grid import grid
-    from tacit.launch.sweep import _teams, sweep
+    from tacit.launch.sweep import sweep
 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     rows = sweep(
@@ -125,11 +124,36 @@ def test_a_sweep_trains_seeds_together(recipe, tmp_path, monkeypatch):
     )
     assert sorted(row["run"] for row in rows) == ["seed=0", "seed=1"]
     assert [log.name for log in (tmp_path / "sweep" / "logs").iterdir()] == ["seed=0,1.log"]
-    points = grid(["seed=0,10", "train.lr=1e-2,1e-3", "task.seed=0,1"])
-    jobs = _teams(str(recipe), points, tmp_path)
+    with pytest.raises(TacitError, match="several seeds"):
+        sweep(str(recipe), ["train.lr=1,2"], out=tmp_path / "other", together=True, say=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=0,10", "train.lr=1e-2,1e-3", "task.seed=0,1"],
+        ["train.lr=1e-2,1e-3", "seed=0,10", "task.seed=0,1"],
+        ["task.seed=0,10", "train.lr=1e-2,1e-3", "seed=0,10"],
+        ["train.lr=1e-2,1e-3", "train.steps=1,2", "seed=0,10"],
+        ["train.base_seed=0,10", "train.lr=1e-2,1e-3", "seed=0,10"],
+    ],
+)
+def test_seeds_anywhere_in_a_grid_are_trained_together(words):
+    from tacit.launch.grid import grid
+    from tacit.launch.sweep import _teams
+
+    points = grid(words)
+    jobs = _teams("recipe", points, Path("sweep"))
     assert len(jobs) == 4 and all("0,10" in job.words for job in jobs)
     assert {job.name.replace("{seed}", seed) for job in jobs for seed in ("0", "10")} == {
         point.name for point in points
     }
-    with pytest.raises(TacitError, match="several seeds"):
-        sweep(str(recipe), ["train.lr=1,2"], out=tmp_path / "other", together=True, say=lambda _: None)
+
+
+def test_seeds_whose_names_are_cut_are_trained_one_by_one():
+    from tacit.launch.grid import grid
+    from tacit.launch.sweep import _teams
+
+    points = grid([f"run.name={'a' * 150},b", "seed=0,1"])
+    jobs = _teams("recipe", points, Path("sweep"))
+    assert [job.name for job in jobs] == [points[0].name, points[1].name, "name=b_seed={seed}"]
