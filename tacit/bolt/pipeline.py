@@ -21,7 +21,7 @@ import yaml
 from tacit.bolt import workers
 from tacit.bolt.judging import judge
 from tacit.bolt.rounds import Rounds
-from tacit.bolt.workers import STATISTICS, THOUGHTS
+from tacit.bolt.workers import SHARDS, STATISTICS, THOUGHTS
 from tacit.errors import TacitError
 from tacit.lock import alone
 from tacit.recipe import load
@@ -162,9 +162,13 @@ class Pipeline:
     # -- inference ------------------------------------------------------------------------------------------------------
 
     def infer(self, number: int) -> Path:
-        """Thoughts for the whole corpus, by this process or by several; the file of all documents."""
+        """Thoughts for the whole corpus, by this process or by several; the file of all documents. One that was put there, such
+        as a published one, stays."""
         place = self.place(number)
         if (place / STATISTICS).exists():
+            return place / THOUGHTS
+        if (place / THOUGHTS).exists() and not (place / SHARDS).exists():
+            self.say(f"{place / THOUGHTS} was put there and not inferred here: learning from it as it is")
             return place / THOUGHTS
         start = time.perf_counter()
         self.plan(number)
@@ -221,7 +225,7 @@ class Pipeline:
         run = Run(model)
         result, last = run.result(), run.training[-1]
         statistics_file = self.place(number) / STATISTICS
-        inferred = json.loads(statistics_file.read_text(encoding="utf-8")) if number else {}
+        inferred = json.loads(statistics_file.read_text(encoding="utf-8")) if statistics_file.exists() else {}
         before = self.lines[-1]["seconds"] if self.lines else 0.0
         line: dict[str, Any] = {"step": number, "loss": last["loss"]}
         line["seconds"] = before + last["seconds"] + inferred.get("seconds", 0.0)

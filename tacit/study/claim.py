@@ -25,7 +25,8 @@ class Arm:
     begins: str | None = None
     """The arm whose final weights of the same seed it begins with; it comes after that one."""
     parts: Mapping[str, str] = field(default_factory=dict)
-    """Settings that are the run of another arm with the same seed, such as model.parts.base."""
+    """Settings that are the run of another arm with the same seed, such as model.parts.base, or a folder inside it: ARM/warm is
+    the warm start of an arm made by bolt."""
     asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Other ways of asking what was trained, each a name and options of `tacit.evaluate`. A rule may judge each as an arm
     called `ARM, NAME`."""

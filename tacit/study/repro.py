@@ -41,9 +41,13 @@ def reproduce(
     }
     settings = {name: {**values, **(overrides or {})} for name, values in chosen.settings(scale).items()}
 
+    def inside(told: str, seed: int) -> Path:
+        name, _, folder = told.partition("/")
+        return places[name][seed] / folder
+
     def of_seed(name: str, seed: int) -> dict[str, Any]:
         arm = arms[name]
-        begun: dict[str, Any] = {path: str(places[other][seed]) for path, other in arm.parts.items()}
+        begun: dict[str, Any] = {path: str(inside(other, seed)) for path, other in arm.parts.items()}
         if arm.begins is not None:
             begun |= {"model.path": str(places[arm.begins][seed]), "run.after": None}
         if arm.costs is not None:

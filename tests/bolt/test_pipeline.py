@@ -100,6 +100,21 @@ def test_what_is_there_is_not_made_again(finished, tmp_path):
     assert [thoughts(folder, n) for n in (1, 2)] == [thoughts(finished, n) for n in (1, 2)]
 
 
+def test_thoughts_that_were_put_there_are_learned_from(finished, tmp_path):
+    said = []
+    (tmp_path / "round-1").mkdir()
+    shutil.copytree(finished / "warm", tmp_path / "warm")
+    given = (tmp_path / "published.jsonl").resolve()
+    given.write_text("".join(line + "\n" for line in thoughts(finished).splitlines()[:10]))
+    (tmp_path / "round-1/thoughts.jsonl").symlink_to(given)
+    Pipeline("bolt/tiny", SMALL, tmp_path, say=said.append).run()
+    assert thoughts(tmp_path) == given.read_text() and (tmp_path / "round-1/thoughts.jsonl").is_symlink()
+    assert not (tmp_path / "round-1/infer").exists() and (tmp_path / "round-2/statistics.json").exists()
+    assert any("was put there" in line and "round-1" in line for line in said)
+    first, second = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()][1:]
+    assert "infer/flops" not in first and second["infer/chunks"] == 24
+
+
 def test_workers_and_shards_change_nothing(finished, tmp_path):
     """Twin: another seed does."""
     for name, more in (("shards", {"bolt.shard": 24}), ("workers", {}), ("seed", {"bolt.infer.seed": 7})):

@@ -15,8 +15,11 @@ from tacit.recipe.sources import SHELF, abouts, names
 
 PROMISED = [
     *(f"prosqa/{method}-tiny" for method in ("coconut", "cot", "no_cot", "pause")),
-    *(f"{task}/{method}" for task in ("gsm8k", "prosqa") for method in ("coconut", "cot", "no_cot", "pause")),
-    *(f"prontoqa/{method}" for method in ("coconut", "cot")),
+    *(
+        f"{task}/{method}"
+        for task in ("gsm8k", "prosqa", "prontoqa")
+        for method in ("coconut", "cot", "no_cot", "pause")
+    ),
     *(f"arithmetic/{method}-tiny" for method in ("cot", "no_cot", "no_thoughts", "coconut", "pause")),
     *(f"adaptive/latent-6{kind}+rl{size}" for kind in ("", "-by-1") for size in ("", "-tiny")),
     "grpo/cot-tiny",

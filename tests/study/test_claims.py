@@ -364,3 +364,11 @@ def test_a_picture_is_never_wider_than_a_page(tmp_path, arms, shown):
     page = {"claim": "c", "verdict": "match", "metric": names[0], "shown": names, "runs": runs, "scale": "cpu"}
     header = draw(page, tmp_path / "c.png").read_bytes()[:24]
     assert int.from_bytes(header[16:20], "big") <= 2000
+
+
+def test_an_arm_may_have_a_folder_inside_another_run(tmp_path, trained):
+    arms = {**CLAIM.arms, "c": Arm("r/b", parts={"x": "a", "y": "a/inside"})}
+    options = {"runs": tmp_path / "runs", "results": tmp_path / "results", "train": trained, "say": lambda _: None}
+    page = json.loads(reproduce(replace(CLAIM, arms=arms), **options).read_text())
+    told = next(run["overrides"] for run in page["runs"] if run["arm"] == "c" and run["seed"] == 1)
+    assert told["y"] == f"{told['x']}/inside" and told["x"].endswith("a-1")

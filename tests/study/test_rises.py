@@ -41,6 +41,10 @@ def test_the_claim_from_its_name_to_its_page(tmp_path):
     rounds = [run["metrics"] for run in page["runs"] if run["arm"].startswith("candidates")]
     assert all({"accuracy/0", "accuracy/2", "bound_2", "train/seconds"} <= metrics.keys() for metrics in rounds)
     assert "of 0 runs" not in page["sentence"]
+    warm = {run["arm"]: run["overrides"].get("bolt.warm_run") for run in page["runs"]}
+    assert warm["candidates_1"] == "runs/repro/bolt-walks/smoke/candidates_4-0/warm" and warm["candidates_4"] is None
+    assert not (tmp_path / "runs/bolt-walks/smoke/candidates_1-0/warm").exists()
+    assert rounds[0]["accuracy/0"] == rounds[1]["accuracy/0"]
     steps = page["runs"][-1]["overrides"]["train.steps"]
     # Two rounds of eight steps, and 60 documents with four thoughts inferred in each.
     assert steps > 2 * 8 and page["runs"][-1]["metrics"]["train/step"] == steps

@@ -5,6 +5,8 @@ from tacit.study.rules import Rises
 
 ROUNDS = tuple(f"accuracy/{number}" for number in range(4))
 PLAIN = {"method.order": "none"}
+WARM = {"bolt.warm_run": "candidates_4/warm"}
+"""One warm start of each seed for every number of candidates: they would all train the same."""
 
 CLAIM = Claim(
     name="bolt-walks",
@@ -22,8 +24,8 @@ CLAIM = Claim(
     ),
     arms={
         "candidates_4": Arm("bolt/tiny", by="bolt"),
-        "candidates_16": Arm("bolt/tiny", {"bolt.infer.samples": 16}, by="bolt"),
-        "candidates_1": Arm("bolt/tiny", {"bolt.infer.samples": 1}, by="bolt"),
+        "candidates_16": Arm("bolt/tiny", {"bolt.infer.samples": 16}, by="bolt", parts=WARM),
+        "candidates_1": Arm("bolt/tiny", {"bolt.infer.samples": 1}, by="bolt", parts=WARM),
         "plain": Arm("bolt/tiny", PLAIN),
         "plain_cost_of_4": Arm("bolt/tiny", PLAIN, costs="candidates_4"),
         "plain_cost_of_16": Arm("bolt/tiny", PLAIN, costs="candidates_16", seeds=(0,)),
