@@ -23,7 +23,8 @@ class Arm:
     by: Literal["train", "bolt"] = "train"
     """What makes the run: training, or the rounds of `tacit bolt run`."""
     begins: str | None = None
-    """The arm whose final weights of the same seed it begins with; it comes after that one."""
+    """The arm whose final weights of the same seed it begins with, or a run inside that one's folder, as ARM/warm; it comes after
+    that one."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """Settings that are the run of another arm with the same seed, such as model.parts.base, or a folder inside it: ARM/warm is
     the warm start of an arm made by bolt."""

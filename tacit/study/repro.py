@@ -49,7 +49,7 @@ def reproduce(
         arm = arms[name]
         begun: dict[str, Any] = {path: str(inside(other, seed)) for path, other in arm.parts.items()}
         if arm.begins is not None:
-            begun |= {"model.path": str(places[arm.begins][seed]), "run.after": None}
+            begun |= {"model.path": str(inside(arm.begins, seed)), "run.after": None}
         if arm.costs is not None:
             rounds = arms[arm.costs].recipe, of_seed(arm.costs, seed), places[arm.costs][seed]
             begun["train.steps"] = _steps_for_the_cost_of(*rounds, arm.overrides)

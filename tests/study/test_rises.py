@@ -32,7 +32,8 @@ def test_every_run_must_rise_every_time():
 
 @pytest.mark.slow
 def test_the_claim_from_its_name_to_its_page(tmp_path):
-    few = {name: CLAIM.arms[name] for name in ("candidates_4", "candidates_1", "plain", "plain_cost_of_4")}
+    names = ("candidates_4", "candidates_1", "plain", "shown_and_plain_warm", "plain_cost_of_4")
+    few = {name: CLAIM.arms[name] for name in names}
     rule = replace(CLAIM.rule, arms=("candidates_4",), ceilings={"plain": 0.16})
     claim = replace(CLAIM, arms=few, rule=rule)
     file = reproduce(claim, "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None)
@@ -45,6 +46,8 @@ def test_the_claim_from_its_name_to_its_page(tmp_path):
     assert warm["candidates_1"] == "runs/repro/bolt-walks/smoke/candidates_4-0/warm" and warm["candidates_4"] is None
     assert not (tmp_path / "runs/bolt-walks/smoke/candidates_1-0/warm").exists()
     assert rounds[0]["accuracy/0"] == rounds[1]["accuracy/0"]
+    begun = {run["arm"]: run["overrides"].get("model.path") for run in page["runs"]}
+    assert begun["shown_and_plain_warm"] == warm["candidates_1"] and begun["plain"] is None
     steps = page["runs"][-1]["overrides"]["train.steps"]
     # Two rounds of eight steps, and 60 documents with four thoughts inferred in each.
     assert steps > 2 * 8 and page["runs"][-1]["metrics"]["train/step"] == steps

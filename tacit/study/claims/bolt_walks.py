@@ -30,6 +30,7 @@ CLAIM = Claim(
         "plain_cost_of_4": Arm("bolt/tiny", PLAIN, costs="candidates_4"),
         "plain_cost_of_16": Arm("bolt/tiny", PLAIN, costs="candidates_16", seeds=(0,)),
         "shown_and_plain": Arm("bolt/tiny", {"task.part": "both"}),
+        "shown_and_plain_warm": Arm("bolt/tiny", {"task.part": "both"}, begins="candidates_4/warm"),
     },
     scales={
         "smoke": Scale(
