@@ -1,7 +1,9 @@
 """Any server that speaks the OpenAI protocol, asked by many requests at once, patiently."""
 
 import asyncio
+import math
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +28,8 @@ STOPPED = {
     403: "the key may not do this",
     404: "the address or the model is unknown there",
 }
+NOTICED, APART = 2.0, 15.0
+"""Seconds of a pause that is told of, and between two of those."""
 TOLD = 300
 """Characters of a server's own words that are shown."""
 
@@ -37,6 +41,7 @@ class Endpoint(Backend):
         super().__init__(settings)
         self.key = None if settings.key is None else secret(settings.key)
         self.pace = _Pace(settings.per_minute)
+        self.told_at = -math.inf
         self.trust = httpx2.create_ssl_context()
         """Made once: reading the certificates of the machine takes longer than many requests."""
 
@@ -97,12 +102,23 @@ class Endpoint(Backend):
                     return Answer(fault=REFUSED, reason=fault)
                 asked = _seconds(response.headers.get("retry-after"))
             pause = max(asked, min(FIRST * 2**attempt, LONGEST) * random.uniform(0.5, 1.0))
-            if attempt < settings.patience and not await _passed(pause, over):
-                return None
+            if attempt < settings.patience:
+                self._tell(fault, pause)
+                if not await _passed(pause, over):
+                    return None
         raise TacitError(
             f"{settings.url} did not answer in {settings.patience + 1} attempts (the last: {self._shown(fault)}). What was "
             "answered is kept: the same command goes on. Check bolt.synthesis.url, or raise bolt.synthesis.patience"
         )
+
+    def _tell(self, fault: str, pause: float) -> None:
+        """Say now and then what is waited for."""
+        now = time.monotonic()
+        if pause >= NOTICED and now - self.told_at >= APART:
+            self.told_at = now
+            print(
+                f"{self.settings.url}: {self._shown(fault)}; asking again in {pause:.0f} s", file=sys.stderr, flush=True
+            )
 
     def _body(self, one: Request) -> dict[str, Any]:
         told = [{"role": "system", "content": one.system}] if one.system else []

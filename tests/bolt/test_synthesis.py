@@ -286,6 +286,16 @@ def test_a_server_that_is_not_there_is_named(corpus, tmp_path, monkeypatch):
         synthesized("wrap_cot", corpus, tmp_path / "out", at("http://127.0.0.1:9/v1", patience=2))
 
 
+@pytest.mark.parametrize(("noticed", "times"), [(0.0, 1), (9.0, 0)])
+def test_who_waits_for_long_is_told_now_and_then(tmp_path, monkeypatch, capsys, noticed, times):
+    monkeypatch.setattr(endpoint, "FIRST", 0.001)
+    monkeypatch.setattr(endpoint, "NOTICED", noticed)
+    settings = at("http://127.0.0.1:9/v1", patience=3)
+    with pytest.raises(TacitError, match="did not answer"):
+        Asker(Endpoint(settings), Answered(tmp_path, settings)).ask([Request("", "words", 0)])
+    assert capsys.readouterr().err.count("127.0.0.1:9/v1: ConnectError") == times
+
+
 def test_a_stop_keeps_what_is_under_way_and_asks_for_nothing_more(server, tmp_path):
     """One request is forbidden while two are being answered and one waits for a minute: two answers are kept, nobody waits."""
     settings = at(server().url)
