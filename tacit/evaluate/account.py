@@ -30,7 +30,7 @@ class Account(NamedTuple):
     thoughts: tuple[Thought, ...]
     answer_tokens: int
     marks: int = 0
-    """How many <think> and </think> there are."""
+    """How many <think>, </think> and the like there are."""
     announced: bool = True
     """Whether the words that announce the answer are there, in the prompt or behind it."""
 
@@ -64,26 +64,25 @@ def account(done: Completion, cue: Sequence[int], vocab: Vocab) -> Account:
         thoughts.append(Thought(WRITTEN, steps))
     if done.before is not None:
         thoughts.append(Thought(BEFORE, len(done.ids) * done.before.samples * done.before.tokens))
-    ids = [*done.prompt.ids, *done.ids]
+    marks = sum(token in vocab.marks for token in (*done.prompt.ids, *done.ids))
     asked = any(segment.name == "cue" for segment in done.prompt.segments)
-    return Account(
-        tuple(thoughts), len(said) - end, ids.count(vocab.open) + ids.count(vocab.close), bool(end) or asked or not cue
-    )
+    return Account(tuple(thoughts), len(said) - end, marks, bool(end) or asked or not cue)
 
 
 def _kinds(done: Completion, vocab: Vocab, said: list[int]) -> Iterator[str | None]:
     """The kind of thinking of each column, None where there is none; what is written outside thoughts goes to `said`."""
-    fillers = set(vocab.extra.values())
+    fillers, inside = {*vocab.extra.values()} - vocab.marks, False
+    # Models of plain text are asked behind START too, and what they write has no END.
+    opening = {vocab.open} if vocab.closing.isdisjoint(done.ids) else vocab.opening
     for segment in done.prompt.segments:
         for token in segment.ids:
+            inside = token in opening or (inside and token not in vocab.closing)
             filler = token in fillers or segment.name == "thought"
             yield SILENT if token == vocab.latent else FILLER if filler else None
-    names = [segment.name for segment in done.prompt.segments if len(segment.ids)]
-    inside = "open" in names and "close" not in names[names.index("open") :]
     ended = done.ids[-1:] == [vocab.eos] and done.stopped in ("", "eos")
     for token in done.ids[:-1] if ended else done.ids:
-        if token in (vocab.open, vocab.close):
-            inside = token == vocab.open
+        if token in vocab.marks:
+            inside = token in opening or (inside and token not in vocab.closing)
             yield None
         elif token == vocab.latent:
             yield SILENT

@@ -14,10 +14,7 @@ from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
 from tacit.methods.base import Method, question
-from tacit.vocab import Vocab
-
-START, END = "<|START_OF_LATENT|>", "<|END_OF_LATENT|>"
-BEFORE, AFTER = "<|PRIOR_PREFIX|>", "<|POSTERIOR_PREFIX|>"
+from tacit.vocab import AFTER, BEFORE, END, START, Vocab
 
 
 class Marks(NamedTuple):

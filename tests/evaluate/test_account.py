@@ -5,7 +5,7 @@ import pytest
 from tacit.engine.complete import Completion
 from tacit.evaluate.account import Account, Thought, account, after_cue
 from tacit.layout import Layout, Segment
-from tacit.vocab import Vocab
+from tacit.vocab import AFTER, BEFORE, END, START, Vocab
 
 VOCAB = Vocab(open=1, latent=2, close=3, eos=0, pad=9, extra={"<pause>": 4})
 QUESTION = Segment("question", (11, 12))
@@ -67,6 +67,30 @@ def test_an_answer_must_be_announced(ids, announced):
     assert of(ids=ids).announced == announced
     assert of(Segment("cue", CUE), ids=ids).announced, "the prompt has done it"
     assert account(Completion(Layout(QUESTION), ids=ids), (), VOCAB).announced, "nothing has to be announced"
+
+
+BOLT = Vocab(open=1, latent=2, close=3, eos=0, pad=9, extra={START: 31, END: 32, BEFORE: 33, AFTER: 34})
+
+
+@pytest.mark.parametrize(
+    ("ids", "thoughts", "answer", "reasoning"),
+    [
+        ([20, 21, 32, 22, 0], (Thought("written", 2),), 1, 5),
+        ([32, 22, 0], (), 1, 3),
+        ([32, 22, 31, 34, 20, 32, 0], (Thought("written", 1),), 1, 7),
+        ([20, 21, 22, 0], (), 3, 2),
+    ],
+    ids=["thought, answer", "no thought", "a second thought behind the answer", "never ended, as plain models do"],
+)
+def test_marks_of_a_method_are_no_silent_steps(ids, thoughts, answer, reasoning):
+    parts = account(Completion(Layout(QUESTION, Segment("mark", (31, 33))), ids=ids), (), BOLT)
+    assert (parts.thoughts, parts.answer_tokens, parts.reasoning_tokens) == (thoughts, answer, reasoning)
+    assert parts.latents == 0
+
+
+def test_twin_unknown_marks_would_be_silent_steps():
+    unknown = Vocab(open=1, latent=2, close=3, eos=0, pad=9, extra={"a": 31, "b": 32, "c": 33})
+    assert account(Completion(Layout(QUESTION, Segment("mark", (31, 33))), ids=[20, 32, 22]), (), unknown).latents == 3
 
 
 def test_where_a_cue_ends():
