@@ -77,6 +77,8 @@ class Claim:
     """A number of the runs' last evaluation."""
     shown: tuple[str, ...] = ()
     """Further numbers of it, by which the picture tells each arm and which stand in the table beside the metric."""
+    over: str = ""
+    """What follows each other in the numbers shown, such as rounds in accuracy/0, accuracy/1: the picture then has lines."""
     listed: tuple[str, ...] = ()
     """Further numbers that stand in the table alone. A rule may judge them, as those of `shown`, as an arm called `ARM: NAME`."""
     compared: tuple[str, ...] = ()

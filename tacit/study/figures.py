@@ -7,7 +7,7 @@ from typing import Any
 
 from tacit.whole import beside
 
-INK, FAINT = "#1f2933", "#cbd2d9"
+INK, MUTED, FAINT = "#1f2933", "#7b8794", "#cbd2d9"
 COLORS = ("#2f6fab", "#d1603d", "#4f9d69", "#8f5fa8", "#c7932b", "#5b7083")
 STYLE: dict[Any, Any] = {
     "figure.dpi": 150,

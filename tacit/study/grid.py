@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tacit.study.figures import COLORS, INK, figure
+from tacit.study.figures import COLORS, INK, MUTED, figure
 
 Cells = Mapping[str, Mapping[str, Sequence[float]]]
 """By column and row, a value for each seed."""
@@ -30,7 +30,7 @@ def draw_grid(title: str, corner: str, cells: Cells, rows: Sequence[str], shares
         axis.tick_params(length=0)
         axis.grid(False)
         axis.spines[:].set_visible(False)
-        axis.set_xlabel(corner, fontsize=8, color="#7b8794", loc="right")
+        axis.set_xlabel(corner, fontsize=8, color=MUTED, loc="right")
     return file
 
 

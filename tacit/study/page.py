@@ -6,15 +6,17 @@ The text and the picture are made from the JSON alone, so they can be made again
 import json
 import math
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tacit.study.claim import SIZES, Claim
-from tacit.study.figures import COLORS, INK, figure, percent
+from tacit.study.figures import COLORS, INK, MUTED, figure, percent
 from tacit.study.grid import draw_grid
 from tacit.study.rules import Verdict
+from tacit.study.series import draw_series
 from tacit.whole import write_whole
 
 KEYS = ("claim", "source", "expected", "runs", "verdict", "interval", "scale", "seconds")
@@ -42,6 +44,7 @@ def make_page(
         "smaller": claim.scale(scale).smaller,
         "metric": claim.metric,
         "shown": list(claim.shown),
+        "over": claim.over,
         "listed": [*claim.listed, *claim.traced],
         "compared": list(claim.compared),
         "runs": [dict(run) for run in runs],
@@ -157,6 +160,8 @@ def by_arm(page: Page, metric: str) -> dict[str, list[float]]:
 def draw(page: Page, file: Path) -> Path:
     """Each arm's mean as a bar, each seed as a point; a bar for each of the numbers that the page shows, or the metric. Nats have
     no meaningful zero: of these, means are lines, on a scale that shows their differences. Too many bars become a grid."""
+    if page.get("over"):
+        return _draw_over(page, file)
     shown = page.get("shown") or [page["metric"]]
     arms = list(dict.fromkeys(run["arm"] for run in page["runs"]))
     shares = all(name.partition("/")[0] in ("accuracy", "choice") for name in shown)
@@ -183,10 +188,20 @@ def draw(page: Page, file: Path) -> Path:
             axis.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
         if len(shown) > 1:
             axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        axis.annotate(
-            _corner(page), (1, 1), xycoords="axes fraction", ha="right", va="bottom", fontsize=8, color="#7b8794"
-        )
+        axis.annotate(_corner(page), (1, 1), xycoords="axes fraction", ha="right", va="bottom", fontsize=8, color=MUTED)
     return file
+
+
+def _draw_over(page: Page, file: Path) -> Path:
+    """A line for each arm over the numbers shown; of arms that have none of them, the metric."""
+    shown, rows = page["shown"], defaultdict(list)
+    for run in page["runs"]:
+        if shown[-1] in run["metrics"]:
+            rows[run["arm"]].append([run["metrics"][name] for name in shown])
+    beside = {arm: sum(found) / len(found) for arm, found in by_arm(page, page["metric"]).items() if arm not in rows}
+    steps = [name.partition("/")[2] for name in shown]
+    title = f"{page['claim']}: {page['verdict']}"
+    return draw_series(title, _corner(page), steps, page["over"], rows, beside, page["metric"], file)
 
 
 def _corner(page: Page) -> str:

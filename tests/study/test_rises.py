@@ -7,6 +7,7 @@ import pytest
 
 from tacit.study.claims.bolt_walks import CLAIM
 from tacit.study.intervals import Outcome
+from tacit.study.page import draw
 from tacit.study.repro import reproduce
 from tacit.study.rules import Rises
 
@@ -52,3 +53,27 @@ def test_the_claim_from_its_name_to_its_page(tmp_path):
     # Two rounds of eight steps, and 60 documents with four thoughts inferred in each.
     assert steps > 2 * 8 and page["runs"][-1]["metrics"]["train/step"] == steps
     assert reproduce(claim, "smoke", runs=tmp_path / "runs", results=tmp_path / "results", say=lambda _: None) == file
+
+
+def test_rounds_are_lines_with_the_controls_beside_them(tmp_path):
+    runs = [
+        {
+            "arm": arm,
+            "seed": seed,
+            "metrics": {"accuracy": row[-1], **({f"accuracy/{n}": v for n, v in enumerate(row)} if row[1:] else {})},
+        }
+        for arm, rows in {"rising": [(0.5, 0.6, 0.7), (0.4, 0.6, 0.61)], "plain": [(0.1,), (0.12,)]}.items()
+        for seed, row in enumerate(rows)
+    ]
+    page = {"claim": "x", "verdict": "match", "scale": "cpu", "metric": "accuracy", "runs": runs}
+    page |= {"shown": ["accuracy/0", "accuracy/1", "accuracy/2"], "over": "round"}
+    lines = draw(page, tmp_path / "lines.png").read_bytes()
+    assert lines == draw(page, tmp_path / "again.png").read_bytes()
+    assert lines != draw(page | {"over": ""}, tmp_path / "bars.png").read_bytes()
+    assert (
+        lines
+        != draw(
+            page | {"runs": [*runs[:2], runs[2] | {"metrics": {"accuracy": 0.3}}, runs[3]]}, tmp_path / "c.png"
+        ).read_bytes()
+    )
+    assert lines != draw(page | {"runs": runs[1:]}, tmp_path / "fewer.png").read_bytes()

@@ -49,5 +49,6 @@ CLAIM = Claim(
         "cpu": Scale(),
     },
     shown=ROUNDS,
+    over="round (0: the warm start)",
     listed=("bound_1", "bound_4", "bound_16"),
 )
