@@ -1,7 +1,8 @@
 """The three published figures, from the result files under a folder: nothing is typed in, nothing is trained.
 
 kinds.png        accuracy against training tokens, and against tokens of the original text, for each kind of data
-rounds.png       held-out bound and accuracy against tokens for each round and baseline, with the warm start as a line
+rounds.png       held-out bound and accuracy against tokens for each round and baseline, with the warm start as a line;
+                 against rounds where each model was evaluated once
 finetuned.png    accuracy of fine-tuned models, round by round, with the baselines as bands
 """
 
@@ -21,6 +22,7 @@ from tacit.study.runs import METRICS, Run
 PLOTS = "plots"
 SEED = re.compile(r"-seed-\d+$")
 ROUND, LEARNED = re.compile(r"round-(\d+)/"), re.compile(r"round-(\d+)/learn")
+WARM, BY_ROUND = "warm", "round (0 is the warm start)"
 RATIOS = {"latent_thoughts": 3.3, "wrap_baseline": 0.48, "wrap_cot": 0.70}
 """Tokens that are read for each token of the original, as published: a thought is 2.3 and comes with the text itself."""
 BOUND = "eval/bound_4"
@@ -76,6 +78,7 @@ def _scale(axis: Any, value: str) -> None:
     """Published accuracies are far from 100 %, so the axis ends where the curves do."""
     if value == "eval/accuracy":
         percent(axis)
+        axis.margins(y=0.08)
         axis.autoscale(axis="y")
         axis.set_ylim(bottom=0.0)
 
@@ -137,15 +140,21 @@ def _rounds(folder: Path) -> list[Path]:
     best = max if value == "eval/accuracy" else min
     with figure(file, 1, 2, size=(10.5, 3.9)) as (left, right):
         _bounds(folder, left)
-        for n, (name, runs) in enumerate(sorted(found.items())):
-            _line(right, [envelope(curve(run, value), best) for run in runs], _told(name), COLORS[n % len(COLORS)])
         warm = [Run(run) for run in sorted(folder.glob("warm*")) if SEED.sub("", run.name) == "warm"]
         results = [curve(run, value)[-1][1] for run in warm if (run.folder / METRICS).is_file() and curve(run, value)]
-        if results:
-            _level(right, results, "warm start", FAINT)
-        right.set(title="the best so far", xlabel="tokens", ylabel=MEASURES[value])
+        if all(len(curve(run, value)) == 1 for runs in found.values() for run in runs):
+            ends = {name: [curve(run, value)[0][1] for run in runs] for name, runs in found.items()}
+            _by_round(right, ends | ({WARM: results} if results else {}))
+            right.set(title="at the end of each round", xlabel=BY_ROUND)
+        else:
+            for n, (name, runs) in enumerate(sorted(found.items())):
+                _line(right, [envelope(curve(run, value), best) for run in runs], _told(name), COLORS[n % len(COLORS)])
+            if results:
+                _level(right, results, "warm start", FAINT)
+            right.set(title="the best so far", xlabel="tokens")
+            _count_tokens(right)
+        right.set_ylabel(MEASURES[value])
         _scale(right, value)
-        _count_tokens(right)
         right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return [file]
 
@@ -180,9 +189,7 @@ def _bounds(folder: Path, axis: Any) -> None:
             axis.errorbar(
                 places, means, errors, color=COLORS[n], linewidth=1.6, marker="o", markersize=4, label=f"K = {samples}"
             )
-    axis.set(
-        title="held-out bound", xlabel="round (0 is the warm start)", ylabel="−bound, nats a document", yscale="log"
-    )
+    axis.set(title="held-out bound", xlabel=BY_ROUND, ylabel="−bound, nats a document", yscale="log")
     axis.xaxis.set_major_locator(MultipleLocator(1))
     for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
         which(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
@@ -195,6 +202,21 @@ def _level(axis: Any, values: Sequence[float], label: str, color: str) -> None:
     _, [mean], [error] = _band([[(0.0, value)] for value in values])
     axis.axhspan(mean - error, mean + error, color=color, alpha=0.3, linewidth=0)
     axis.axhline(mean, color=color, linestyle=(0, (4, 3)), linewidth=1.4, label=label)
+
+
+def _by_round(axis: Any, models: Mapping[str, Sequence[float]]) -> None:
+    """Rounds as a curve, the warm start in front of them; other models as bands. `models`: values by the run's folder."""
+    rounds = {int(found[1]): models[name] for name in models if (found := LEARNED.fullmatch(name))}
+    others = {name: values for name, values in models.items() if not LEARNED.fullmatch(name)}
+    if rounds and WARM in others:
+        rounds[0] = others.pop(WARM)
+    for n, (name, values) in enumerate(sorted(others.items())):
+        _level(axis, values, _told(name), COLORS[(n + 1) % len(COLORS)])
+    if rounds:
+        numbers = sorted(rounds)
+        means, errors = ([of(rounds[number]) for number in numbers] for of in (mean, standard_error))
+        axis.errorbar(numbers, means, yerr=errors, color=COLORS[0], marker="o", capsize=3, label="rounds")
+        axis.set_xticks(numbers)
 
 
 def accuracies(folder: Path, task: str) -> dict[str, list[float]]:
@@ -214,17 +236,10 @@ def _finetuned(folder: Path) -> list[Path]:
         models = accuracies(folder, task)
         if not models:
             continue
-        rounds = {int(found[1]): models.pop(name) for name in [*models] if (found := LEARNED.fullmatch(name))}
         files.append(folder / PLOTS / f"finetuned-{task}.png")
         with figure(files[-1], size=(6.8, 3.8)) as axis:
-            for n, (name, values) in enumerate(sorted(models.items())):
-                _level(axis, values, _told(name), COLORS[(n + 1) % len(COLORS)])
-            if rounds:
-                numbers = sorted(rounds)
-                means, errors = ([of(rounds[number]) for number in numbers] for of in (mean, standard_error))
-                axis.errorbar(numbers, means, yerr=errors, color=COLORS[0], marker="o", capsize=3, label="rounds")
-                axis.set_xticks(numbers)
-            axis.set(title=f"fine-tuned on {task}", xlabel="round", ylabel="accuracy ± standard error")
+            _by_round(axis, models)
+            axis.set(title=f"fine-tuned on {task}", xlabel=BY_ROUND, ylabel="accuracy ± standard error")
             _scale(axis, "eval/accuracy")
             axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return files

@@ -12,6 +12,7 @@ import pytest
 from tacit.bolt.corpus import prepare
 from tacit.bolt.documents import infer_documents, rows_of
 from tacit.bolt.pipeline import Pipeline
+from tacit.bolt.plots import plot
 from tacit.bolt.preparation import Preparation
 from tacit.bolt.rounds import Inference
 from tacit.bolt.statistics import Statistics
@@ -127,6 +128,25 @@ def test_workers_and_shards_change_nothing(finished, tmp_path):
         if name != "seed":  # rows share a batch with others, so the last digits may differ
             assert [row.get("bound") for row in found] == pytest.approx([row.get("bound") for row in wanted], abs=1e-4)
         assert work(folder / "round-1") == 0
+
+
+def test_models_that_were_evaluated_once_are_drawn_round_by_round(finished, tmp_path):
+    """The warm start is a point of that curve, and every round is."""
+    shutil.copytree(finished, tmp_path / "run")
+    [file] = plot(tmp_path / "run")
+    before = file.read_bytes()
+    assert plot(tmp_path / "run")[0].read_bytes() == before
+    for name in ("warm", "round-1/learn", "round-2/learn"):
+        metrics = tmp_path / "run" / name / "metrics.jsonl"
+        kept = metrics.read_text()
+        lines = [json.loads(line) for line in kept.splitlines()]
+        metrics.write_text(
+            "".join(
+                json.dumps(line | ({"eval/accuracy": 0.9} if "eval/accuracy" in line else {})) + "\n" for line in lines
+            )
+        )
+        assert plot(tmp_path / "run")[0].read_bytes() != before, name
+        metrics.write_text(kept)
 
 
 def test_another_recipe_is_refused(finished):
