@@ -52,11 +52,12 @@ class Account(NamedTuple):
         return sum(thought.length for thought in self.thoughts) + self.marks
 
 
-def account(done: Completion, cue: Sequence[int], vocab: Vocab) -> Account:
+def account(done: Completion, cue: Sequence[int], vocab: Vocab, around: Sequence[str] = ()) -> Account:
     """Take a completion apart. What is written between the prompt and the last `cue` is thinking; without a cue it is
-    all answer, as it is for grading."""
+    all answer, as it is for grading. `around`: a method's own marks around thoughts."""
     said: list[int] = []
-    runs = groupby(_kinds(done, vocab, said))
+    own = [vocab.extra[name] for name in around]
+    runs = groupby(_kinds(done, vocab, own, said))
     thoughts = [Thought(kind, sum(1 for _ in run)) for kind, run in runs if kind is not None]
     end = after_cue(said, cue)
     steps = end - len(cue) if end else 0
@@ -64,25 +65,28 @@ def account(done: Completion, cue: Sequence[int], vocab: Vocab) -> Account:
         thoughts.append(Thought(WRITTEN, steps))
     if done.before is not None:
         thoughts.append(Thought(BEFORE, len(done.ids) * done.before.samples * done.before.tokens))
-    marks = sum(token in vocab.marks for token in (*done.prompt.ids, *done.ids))
+    marks = sum(token in {vocab.open, vocab.close, *own} for token in (*done.prompt.ids, *done.ids))
     asked = any(segment.name == "cue" for segment in done.prompt.segments)
     return Account(tuple(thoughts), len(said) - end, marks, bool(end) or asked or not cue)
 
 
-def _kinds(done: Completion, vocab: Vocab, said: list[int]) -> Iterator[str | None]:
+def _kinds(done: Completion, vocab: Vocab, own: Sequence[int], said: list[int]) -> Iterator[str | None]:
     """The kind of thinking of each column, None where there is none; what is written outside thoughts goes to `said`."""
-    fillers, inside = {*vocab.extra.values()} - vocab.marks, False
-    # Models of plain text are asked behind START too, and what they write has no END.
-    opening = {vocab.open} if vocab.closing.isdisjoint(done.ids) else vocab.opening
+    fillers, inside = {*vocab.extra.values()} - {*own}, False
+    opening, closing = {vocab.open, *own[:1]}, {vocab.close, *own[1:2]}
+    if closing.isdisjoint(
+        done.ids
+    ):  # models of plain text are asked behind an own mark too, and what they write has no end
+        opening = {vocab.open}
     for segment in done.prompt.segments:
         for token in segment.ids:
-            inside = token in opening or (inside and token not in vocab.closing)
+            inside = token in opening or (inside and token not in closing)
             filler = token in fillers or segment.name == "thought"
             yield SILENT if token == vocab.latent else FILLER if filler else None
     ended = done.ids[-1:] == [vocab.eos] and done.stopped in ("", "eos")
     for token in done.ids[:-1] if ended else done.ids:
-        if token in vocab.marks:
-            inside = token in opening or (inside and token not in vocab.closing)
+        if token in {vocab.open, vocab.close, *own}:
+            inside = token in opening or (inside and token not in closing)
             yield None
         elif token == vocab.latent:
             yield SILENT

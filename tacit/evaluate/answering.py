@@ -68,6 +68,6 @@ def generate(
         for p, one in zip(prompts, asked)
     ]
     for one, done in zip(asked, thinker.complete(prompts, each, on_token=on_token)):
-        parts = account(done, one.cue, thinker.vocab)
+        parts = account(done, one.cue, thinker.vocab, method.around)
         answers.append(Answer(then + done.text, parts.thoughts, done.latents, sum(done.logprobs)))
     return answers

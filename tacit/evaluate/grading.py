@@ -63,7 +63,7 @@ def grade(thinker, method, task: Task, asked: list[Asked], right: dict[tuple[int
     graded = []
     for number, example, cue, completions, spent in asked:
         for sample, (done, cost) in enumerate(zip(completions, spent)):
-            parts, said = account(done, cue, thinker.vocab), task.template.steps_in(done.text)
+            parts, said = account(done, cue, thinker.vocab, method.around), task.template.steps_in(done.text)
             grade = task.grade(example, done.text)
             row = {
                 "id": example.id or str(number),

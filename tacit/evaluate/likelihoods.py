@@ -144,15 +144,16 @@ class Question:
     shown: Asked
     words: Asked | None = None
 
-    def row(self, thinker) -> dict[str, Any]:
+    def row(self, thinker, method: Method) -> dict[str, Any]:
         """A line of `samples.jsonl`, with what this kind of evaluation has to say."""
         told, choices = self.shown.told[self.right], self.choices
+        parts = account(Completion(self.shown.before), (), thinker.vocab, method.around)
         best = self.shown.likeliest() if choices is not None else None
         correct = told.likeliest if best is None else best == self.right
         row: dict[str, Any] = {
             "id": self.example.id or str(self.number),
             "prompt": thinker.tokenizer.decode(self.shown.before.ids),
-            "thoughts": [t._asdict() for t in account(Completion(self.shown.before), (), thinker.vocab).thoughts],
+            "thoughts": [thought._asdict() for thought in parts.thoughts],
             "text": "",
             "extracted": None if choices is None or best is None else choices[best],
             "gold": self.example.answer,
@@ -188,7 +189,7 @@ def evaluate_answers(
     with without_dropout(thinker):
         questions = _Asking(thinker, method, task, settings, stage).questions(share(list(enumerate(examples))))
         _hear(thinker, method, questions, settings.batch)
-        mine = [(question.number, question.row(thinker)) for question in questions]
+        mine = [(question.number, question.row(thinker, method)) for question in questions]
     parts = gathered((mine, time.perf_counter() - begun))
     rows = [row for _, row in sorted((pair for part, _ in parts for pair in part), key=lambda pair: pair[0])]
     seconds = max(seconds for _, seconds in parts)

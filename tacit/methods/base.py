@@ -126,6 +126,9 @@ class Method(Settings, ABC):
 
     tokens: ClassVar[tuple[str, ...]] = ()
     """Tokens it needs besides those of thoughts, such as `<pause>`."""
+    around: ClassVar[tuple[str, ...]] = ()
+    """Of these, marks around thoughts in words: the one that opens a thought, the one that closes it, and any others. What is
+    written between the first two is thinking; all other tokens stand for silent steps."""
 
     def letters(self) -> str:
         """Characters of words that it brings itself, for tokenizers from scratch."""

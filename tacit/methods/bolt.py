@@ -14,7 +14,10 @@ from tacit.errors import DataError
 from tacit.example import Encoded
 from tacit.layout import Layout, Segment
 from tacit.methods.base import Method, question
-from tacit.vocab import AFTER, BEFORE, END, START, Vocab
+from tacit.vocab import Vocab
+
+START, END = "<|START_OF_LATENT|>", "<|END_OF_LATENT|>"
+BEFORE, AFTER = "<|PRIOR_PREFIX|>", "<|POSTERIOR_PREFIX|>"
 
 
 class Marks(NamedTuple):
@@ -33,7 +36,7 @@ class Marks(NamedTuple):
 class Bolt(Method):
     """Chunks and their thoughts, every token learned."""
 
-    tokens = (START, END, BEFORE, AFTER)
+    tokens = around = (START, END, BEFORE, AFTER)
 
     order: Literal["random", "prior", "posterior", "none"] = "random"
     """Where thoughts stand. random: before or behind their chunk, by a coin. none: nowhere, which is plain text."""

@@ -109,6 +109,10 @@ class Grpo(Method):
         return self.actor.settings.tokens
 
     @property
+    def around(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.actor.settings.around
+
+    @property
     def _decides(self) -> bool:
         """Whether the model decides itself how long it thinks."""
         vocab = Vocab(*range(5), extra={name: number for number, name in enumerate(self.tokens, 5)})

@@ -78,7 +78,7 @@ def judge(
     announced = any(segment.name == "cue" for segment in group.prompt.segments)
     found = []
     for done in group.answers:
-        parts = account(done, encoded.cue, thinker.vocab)
+        parts = account(done, encoded.cue, thinker.vocab, method.around)
         right = world.task.grade(example, done.text).correct
         before, *behind = done.text.split(cue) if cue else [done.text]
         formed = not cue or len(behind) == (0 if announced else 1)

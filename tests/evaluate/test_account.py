@@ -5,7 +5,8 @@ import pytest
 from tacit.engine.complete import Completion
 from tacit.evaluate.account import Account, Thought, account, after_cue
 from tacit.layout import Layout, Segment
-from tacit.vocab import AFTER, BEFORE, END, START, Vocab
+from tacit.methods.bolt import AFTER, BEFORE, END, START, Bolt
+from tacit.vocab import Vocab
 
 VOCAB = Vocab(open=1, latent=2, close=3, eos=0, pad=9, extra={"<pause>": 4})
 QUESTION = Segment("question", (11, 12))
@@ -83,14 +84,14 @@ BOLT = Vocab(open=1, latent=2, close=3, eos=0, pad=9, extra={START: 31, END: 32,
     ids=["thought, answer", "no thought", "a second thought behind the answer", "never ended, as plain models do"],
 )
 def test_marks_of_a_method_are_no_silent_steps(ids, thoughts, answer, reasoning):
-    parts = account(Completion(Layout(QUESTION, Segment("mark", (31, 33))), ids=ids), (), BOLT)
+    parts = account(Completion(Layout(QUESTION, Segment("mark", (31, 33))), ids=ids), (), BOLT, Bolt.around)
     assert (parts.thoughts, parts.answer_tokens, parts.reasoning_tokens) == (thoughts, answer, reasoning)
     assert parts.latents == 0
 
 
-def test_twin_unknown_marks_would_be_silent_steps():
-    unknown = Vocab(open=1, latent=2, close=3, eos=0, pad=9, extra={"a": 31, "b": 32, "c": 33})
-    assert account(Completion(Layout(QUESTION, Segment("mark", (31, 33))), ids=[20, 32, 22]), (), unknown).latents == 3
+def test_twin_marks_that_are_not_told_would_be_silent_steps():
+    asked = Completion(Layout(QUESTION, Segment("mark", (31, 33))), ids=[20, 32, 22])
+    assert account(asked, (), BOLT).latents == 3
 
 
 def test_where_a_cue_ends():
